@@ -1,0 +1,1 @@
+"""nnlqp-nas: how long does this network take on that platform?"""

@@ -1,0 +1,47 @@
+"""How a true measurement is taken."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .errors import InvalidSettingError
+
+
+@dataclass(frozen=True, slots=True)
+class TimingProtocol:
+    """Warm-up, least number and time of runs, stop rule, threads and time limit of a measurement.
+
+    A measurement warms up for ``warmup_s``, then runs until at least ``min_runs`` runs and
+    ``min_time_s`` have passed and the median of the last half of the runs differs from the median
+    of all by at most ``steady`` (relative), or until ``max_time_s``. The true number of executions
+    is stated in the result.
+
+    Attributes:
+        warmup_s: Time of runs that are not counted, seconds; at least one run.
+        min_runs: Least number of counted runs.
+        min_time_s: Least time of counted runs, seconds.
+        max_time_s: Counted runs end at the latest after this many seconds.
+        steady: Largest relative difference of the two medians at which the runs end.
+        n_threads: Threads the engine may use.
+        time_limit_s: The measuring process is killed after this many seconds.
+        disturbed: Wall time over CPU time above which a one-thread measurement counts as disturbed.
+        n_retries: How often a disturbed measurement is taken again.
+    """
+
+    warmup_s: float = 0.2
+    min_runs: int = 20
+    min_time_s: float = 0.5
+    max_time_s: float = 5.0
+    steady: float = 0.02
+    n_threads: int = 1
+    time_limit_s: float = 120.0
+    disturbed: float = 1.1
+    n_retries: int = 2
+
+    def __post_init__(self) -> None:
+        if self.min_runs < 1 or self.n_threads < 1 or self.n_retries < 0:
+            raise InvalidSettingError(f"expected min_runs >= 1, n_threads >= 1 and n_retries >= 0, got {self}")
+        if not 0 <= self.warmup_s or not 0 <= self.min_time_s <= self.max_time_s < self.time_limit_s:
+            raise InvalidSettingError(f"expected 0 <= min_time_s <= max_time_s < time_limit_s, got {self}")
+        if self.steady <= 0 or self.disturbed <= 1:
+            raise InvalidSettingError(f"expected steady > 0 and disturbed > 1, got {self}")

@@ -1,0 +1,1 @@
+"""Weights of pretrained predictors and their cards."""

@@ -1,0 +1,1 @@
+"""Search spaces, one file each; every one is an entry point of ``nnlqp_nas.search_spaces``."""
