@@ -2,5 +2,6 @@
 
 from .layer_builder import LayerBuilder
 from .layered_space import LayeredSpace
+from .onnx_writer import to_onnx
 
-__all__ = ["LayerBuilder", "LayeredSpace"]
+__all__ = ["LayerBuilder", "LayeredSpace", "to_onnx"]

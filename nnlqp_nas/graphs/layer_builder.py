@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Sequence
+from functools import lru_cache
 
 from ..core import INPUT, GraphView, ModelGraph, Operator, Shape
 from . import operators as ops
@@ -71,6 +72,23 @@ class LayerBuilder:
         if op_type == "Mul" and len(sources) == 1 and operator.attribute("input_1") == 0.0:
             return self.append(Operator(ZERO, output=operator.output))
         return None
+
+    def part(self, write: Callable[..., int], x: int, *arguments: Hashable) -> int:
+        """Write a part that reads only ``x``, as ``write(self, x, *arguments)`` does; pasted where it was written before.
+
+        Args:
+            write: A function, the same object each time, that depends on nothing but its arguments.
+                The part must not begin with a batch normalisation.
+            x: The value it reads; parts are remembered by its shape.
+            arguments: Further arguments of ``write``, hashable.
+        """
+        if self._operators[x].op_type == ZERO:
+            return write(self, x, *arguments)
+        operators, sources, output = _write_part(write, self.shape(x), arguments, self._is_optimising)
+        base = len(self._operators) - 1
+        self._operators += operators
+        self._sources += [tuple([base + source if source else x for source in read]) for read in sources]
+        return base + output if output else x
 
     def finish(self, *outputs: int) -> ModelGraph:
         """Return the network that ends in these values, without nodes that nothing reads (optimised view)."""
@@ -206,6 +224,16 @@ class LayerBuilder:
         return self.append(ops.layer_norm_operator(self.shape(x), epsilon), x)
 
 
+@lru_cache(maxsize=1 << 14)
+def _write_part(
+    write: Callable[..., int], shape: Shape, arguments: tuple[Hashable, ...], is_optimising: bool
+) -> tuple[tuple[Operator, ...], tuple[tuple[int, ...], ...], int]:
+    """Return operators, sources and output of a part; node 0 is what it reads and is not among them."""
+    net = LayerBuilder(GraphView.OPTIMISED if is_optimising else GraphView.AS_WRITTEN)
+    graph = net.finish(write(net, net.input(*shape[1:]), *arguments))
+    return graph.operators[1:], graph.sources[1:], graph.outputs[0]
+
+
 def _without_dead(operators: list[Operator], sources: list[tuple[int, ...]], outputs: tuple[int, ...]) -> ModelGraph:
     alive = bytearray(len(operators))
     for node in outputs:
@@ -216,6 +244,8 @@ def _without_dead(operators: list[Operator], sources: list[tuple[int, ...]], out
                 alive[source] = 1
         elif operators[node].op_type == INPUT:
             alive[node] = 1
+    if all(alive):
+        return ModelGraph(tuple(operators), tuple(sources), outputs)
     place = {}
     for node, is_alive in enumerate(alive):
         if is_alive:

@@ -1,0 +1,157 @@
+"""Model graphs as runnable ONNX files with seeded random weights."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from ..core import INPUT, PART, AttributeValue, InvalidModelError, InvalidSettingError, ModelGraph, Operator
+from .arguments import DTYPE, arguments_of, onnx_attributes
+from .batch_axis import at_batch_size, batch_axes
+from .layer_builder import ZERO
+from .random_weights import RandomWeights
+
+OPSET = 20
+_IR_VERSION = 10
+
+
+def to_onnx(graph: ModelGraph, batch_size: int = 1, seed: int = 0) -> onnx.ModelProto:
+    """Return a runnable ONNX model of ``graph`` with random weights.
+
+    Weights are scaled so that activations stay finite and far from denormal numbers through
+    deep networks. The same arguments give the same bytes.
+
+    Args:
+        graph: The network, in either view.
+        batch_size: Inputs per run; written into every shape.
+        seed: Draws the weights.
+
+    Raises:
+        InvalidSettingError: If ``batch_size`` is less than 1.
+        InvalidModelError: If an attribute of an operator cannot be written.
+    """
+    if batch_size < 1:
+        raise InvalidSettingError(f"expected a batch size >= 1, got {batch_size}")
+    return _Writer(graph, batch_size, seed).model()
+
+
+class _Writer:
+    def __init__(self, graph: ModelGraph, batch_size: int, seed: int) -> None:
+        self._graph = graph
+        self._shapes = [
+            at_batch_size(operator.output, axis, batch_size) for operator, axis in zip(graph.operators, batch_axes(graph), strict=True)
+        ]
+        self._weights = RandomWeights(graph, seed)
+        self._n_parts = _count_parts(graph)
+        self._nodes: list[onnx.NodeProto] = []
+        self._initializers: list[onnx.TensorProto] = []
+
+    def model(self) -> onnx.ModelProto:
+        for node in range(len(self._graph)):
+            self._write(node)
+        inputs = [
+            self._value_info(node, self._graph.operators[node].attribute(DTYPE, "float32"))
+            for node, operator in enumerate(self._graph.operators)
+            if operator.op_type == INPUT
+        ]
+        outputs = [helper.make_empty_tensor_value_info(self._name(node)) for node in dict.fromkeys(self._graph.outputs)]
+        graph = helper.make_graph(self._nodes, "network", inputs, outputs, self._initializers)
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=_IR_VERSION, producer_name="nnlqp-nas")
+        return _with_output_types(model, self._shapes, self._graph)
+
+    def _name(self, node: int) -> str:
+        operator = self._graph.operators[node]
+        if operator.op_type != PART:
+            return f"{operator.op_type}_{node}"
+        return _part_name(self._graph.sources[node][0], int(str(operator.attribute("index"))))
+
+    def _value_info(self, node: int, dtype: object) -> onnx.ValueInfoProto:
+        element = helper.np_dtype_to_tensor_dtype(np.dtype(str(dtype)))
+        return helper.make_tensor_value_info(self._name(node), element, self._shapes[node])
+
+    def _write(self, node: int) -> None:
+        operator = self._graph.operators[node]
+        name = self._name(node)
+        if operator.op_type in (INPUT, PART):
+            return
+        if operator.op_type == ZERO:
+            target = self._constant(f"{name}_shape", np.array(self._shapes[node], np.int64))
+            self._nodes.append(helper.make_node("ConstantOfShape", [target], [name], name=name))
+            return
+        arguments = self._arguments(node, operator, name)
+        outputs = self._outputs(node, operator, name)
+        proto = helper.make_node(operator.op_type, arguments, outputs, name=name)
+        proto.attribute.extend(_attribute(operator.op_type, key, value) for key, value in onnx_attributes(operator).items())
+        self._nodes.append(proto)
+
+    def _arguments(self, node: int, operator: Operator, name: str) -> list[str]:
+        if operator.op_type == "Reshape":
+            target = self._constant(f"{name}_shape", np.array(self._shapes[node], np.int64))
+            return [self._name(self._graph.sources[node][0]), target]
+        written = []
+        values = self._weights.of(node)
+        for at, argument in enumerate(arguments_of(operator)):
+            if argument.kind == "activation":
+                written.append(self._name(self._graph.sources[node][argument.index]))
+            elif argument.kind == "weight":
+                value = self._fitted(node, operator, values[argument.index])
+                written.append(self._constant(f"{name}_weight_{argument.index}", value))
+            elif argument.kind == "constant":
+                written.append(self._constant(f"{name}_input_{at}", _constant_array(argument.value)))
+            else:
+                written.append("")
+        return written
+
+    def _fitted(self, node: int, operator: Operator, value: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
+        """A weight that is concatenated to an activation is repeated for every input of the batch."""
+        if operator.op_type != "Concat" or self._shapes[node] == operator.output:
+            return value
+        repeats = tuple(a // b for a, b in zip(self._shapes[node], operator.output, strict=True))
+        return np.tile(value, repeats)
+
+    def _outputs(self, node: int, operator: Operator, name: str) -> list[str]:
+        sizes = operator.attribute("input_1")
+        n = len(sizes) if operator.op_type == "Split" and isinstance(sizes, tuple) else self._n_parts.get(node, 0)
+        return [_part_name(node, index) for index in range(n)] if n else [name]
+
+    def _constant(self, name: str, value: npt.NDArray[np.generic]) -> str:
+        self._initializers.append(numpy_helper.from_array(value, name))
+        return name
+
+
+def _count_parts(graph: ModelGraph) -> dict[int, int]:
+    counts: dict[int, int] = {}
+    for operator, sources in zip(graph.operators, graph.sources, strict=True):
+        if operator.op_type == PART:
+            counts[sources[0]] = max(counts.get(sources[0], 0), 1 + int(str(operator.attribute("index"))))
+    return counts
+
+
+def _part_name(owner: int, index: int) -> str:
+    return f"{PART}_{owner}_{index}"
+
+
+def _constant_array(value: AttributeValue) -> npt.NDArray[np.generic]:
+    first = value[0] if isinstance(value, tuple) and value else value
+    return np.array(value, np.float32 if isinstance(first, float) else np.int64)
+
+
+def _attribute(op_type: str, name: str, value: AttributeValue) -> onnx.AttributeProto:
+    try:
+        if not value and isinstance(value, tuple):
+            return helper.make_attribute(name, value, attr_type=onnx.AttributeProto.INTS)
+        return helper.make_attribute(name, list(value) if isinstance(value, tuple) else value)
+    except (TypeError, ValueError) as error:
+        raise InvalidModelError(f"expected a number, text or list as attribute {name} of {op_type}, got {value!r}") from error
+
+
+def _with_output_types(model: onnx.ModelProto, shapes: list[tuple[int, ...]], graph: ModelGraph) -> onnx.ModelProto:
+    """Fill in the outputs' types, which only inference knows (indices are integers, masks are bools)."""
+    inferred = onnx.shape_inference.infer_shapes(model)
+    known = {info.name: info for info in [*inferred.graph.value_info, *inferred.graph.output, *inferred.graph.input]}
+    for output, node in zip(model.graph.output, dict.fromkeys(graph.outputs), strict=True):
+        element = known[output.name].type.tensor_type.elem_type if output.name in known else TensorProto.UNDEFINED
+        output.CopyFrom(helper.make_tensor_value_info(output.name, element or TensorProto.FLOAT, shapes[node]))
+    return model
