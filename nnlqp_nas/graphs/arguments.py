@@ -59,7 +59,7 @@ def arguments_of(operator: Operator) -> tuple[Argument, ...]:
     if not isinstance(positions, tuple):
         positions = default_positions(n_inputs + len(operator.weights), frozenset(placed))
     for index, position in enumerate(positions):
-        placed[int(position)] = Argument("activation", index) if index < n_inputs else Argument("weight", index - n_inputs)
+        placed[int(str(position))] = Argument("activation", index) if index < n_inputs else Argument("weight", index - n_inputs)
     return tuple(placed.get(at, Argument("absent")) for at in range(max(placed, default=-1) + 1))
 
 

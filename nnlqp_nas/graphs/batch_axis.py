@@ -66,6 +66,6 @@ def _after_gather(operator: Operator, at: int, axis: int) -> int | None:
 
 
 def _after_reduction(operator: Operator, axis: int) -> int | None:
-    axes = operator.attribute("input_1", ())
-    axes = axes if isinstance(axes, tuple) else (axes,)
-    return axis - sum(1 for reduced in axes if isinstance(reduced, int) and reduced < axis)
+    reduced = operator.attribute("input_1", ())
+    positions = reduced if isinstance(reduced, tuple) else (reduced,)
+    return axis - sum(1 for at in positions if isinstance(at, int) and at < axis)

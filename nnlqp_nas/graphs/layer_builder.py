@@ -142,11 +142,11 @@ class LayerBuilder:
         return self.append(ops.map_operator("HardSigmoid", self.shape(x), slope), x)
 
     def hard_swish(self, x: int) -> int:
-        """x * hard_sigmoid(x)."""
+        """Return x * hard_sigmoid(x)."""
         return self.append(ops.map_operator("HardSwish", self.shape(x)), x)
 
     def swish(self, x: int) -> int:
-        """x * sigmoid(x), two nodes as exporters write it."""
+        """Return x * sigmoid(x), two nodes as exporters write it."""
         return self.mul(x, self.sigmoid(x))
 
     def gelu(self, x: int) -> int:
@@ -158,7 +158,7 @@ class LayerBuilder:
         return self.append(ops.map_operator("Softmax", self.shape(x), (("axis", axis),)), x)
 
     def identity(self, x: int) -> int:
-        """x itself: a node only where the network is taken as written."""
+        """Return x itself: a node only where the network is taken as written."""
         return self.append(ops.map_operator("Identity", self.shape(x)), x)
 
     def zero(self, x: int) -> int:
@@ -166,19 +166,19 @@ class LayerBuilder:
         return self.append(ops.map_operator("Mul", self.shape(x), (("input_1", 0.0),)), x)
 
     def scale(self, x: int, factor: float) -> int:
-        """factor * x, the factor a constant."""
+        """Return factor * x, the factor a constant."""
         return self.append(ops.map_operator("Mul", self.shape(x), (("input_1", ops.canonical_float(factor)),)), x)
 
     def add(self, x: int, y: int) -> int:
-        """x + y."""
+        """Return x + y."""
         return self.append(ops.binary_operator("Add", self.shape(x), self.shape(y)), x, y)
 
     def mul(self, x: int, y: int) -> int:
-        """x * y, broadcast."""
+        """Return x * y, broadcast."""
         return self.append(ops.binary_operator("Mul", self.shape(x), self.shape(y)), x, y)
 
     def add_weight(self, x: int, *shape: int) -> int:
-        """x + a learned tensor of ``shape``."""
+        """Return x + a learned tensor of ``shape``."""
         return self.append(ops.bias_operator(self.shape(x), shape), x)
 
     def concat(self, values: Sequence[int], axis: int = 1) -> int:
@@ -246,7 +246,7 @@ def _without_dead(operators: list[Operator], sources: list[tuple[int, ...]], out
             alive[node] = 1
     if all(alive):
         return ModelGraph(tuple(operators), tuple(sources), outputs)
-    place = {}
+    place: dict[int, int] = {}
     for node, is_alive in enumerate(alive):
         if is_alive:
             place[node] = len(place)

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..core import ModelGraph, Operator
-from .arguments import Argument, arguments_of, weight_dtypes
+from .arguments import arguments_of, weight_dtypes
 
 Array = npt.NDArray[np.generic]
 
@@ -106,8 +106,7 @@ def _output_rms(operator: Operator, sources: tuple[int, ...], graph: ModelGraph,
     if op_type in ("Add", "Sub", "Sum"):
         return sum(read) + (_BIAS if operator.weights else 0)
     if op_type == "Mul":
-        factors = [abs(float(a.value)) for a in arguments_of(operator) if _is_number(a)]
-        return prod(read) * prod(factors)
+        return prod(read) * prod(abs(a.value) for a in arguments_of(operator) if isinstance(a.value, (int, float)) and a.kind == "constant")
     if op_type in ("Relu", "HardSwish", "Gelu", "LeakyRelu"):
         is_centred = graph.operators[sources[0]].op_type in _PRODUCTS | _RESETTING
         return read[0] / sqrt(2) if is_centred else read[0]
@@ -117,7 +116,3 @@ def _output_rms(operator: Operator, sources: tuple[int, ...], graph: ModelGraph,
     if op_type in _BOUNDED:
         return min(1.0, max(read))
     return max(read)
-
-
-def _is_number(argument: Argument) -> bool:
-    return argument.kind == "constant" and isinstance(argument.value, (int, float))
