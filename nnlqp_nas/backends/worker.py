@@ -1,0 +1,118 @@
+"""The measuring process: ``python -m nnlqp_nas.backends.worker FOLDER``.
+
+It reads ``job.json`` in the folder, says in the file ``stage`` what it is about to do, and leaves
+``result.json``. Standard output and error are no part of the protocol: engines print there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import json
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+JOB, STAGE, RESULT = "job.json", "stage", "result.json"
+
+
+def main(folder: Path) -> None:
+    """Do the job of the folder, then leave at once: destructors of engines crash, and take time."""
+    job = json.loads((folder / JOB).read_text())
+    _confine(job)
+    try:
+        result: dict[str, Any] = {"value": _TASKS[job["task"]](folder, job)}
+    except BaseException as error:  # an engine may raise anything, and exit too
+        result = {"failure": {"stage": (folder / STAGE).read_text(), "reason": _one_line(error, job)}}
+    part = folder / f"{RESULT}.part"
+    part.write_text(json.dumps(result))
+    part.replace(folder / RESULT)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
+
+
+def _confine(job: dict[str, Any]) -> None:
+    """Pin this process to its cores, bound its memory, and tie its life to its parent's."""
+    if job["cores"] and hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, job["cores"])
+    if job["memory_limit_bytes"]:
+        import resource
+
+        # Data, not address space: engines reserve far more addresses than they use.
+        resource.setrlimit(resource.RLIMIT_DATA, (job["memory_limit_bytes"],) * 2)
+    if sys.platform == "linux":
+        import ctypes
+        import signal
+
+        with contextlib.suppress(OSError, AttributeError):
+            ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+        if os.getppid() != job["parent"]:
+            os._exit(1)
+
+
+def _one_line(error: BaseException, job: dict[str, Any]) -> str:
+    if isinstance(error, MemoryError):
+        return f"needed more memory than the limit of {job['memory_limit_bytes'] / 2**20:.0f} MiB"
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text}"[:500] if text else type(error).__name__
+
+
+def _engine(job: dict[str, Any]) -> Any:
+    sys.path.extend(entry for entry in job["path"] if entry not in sys.path)
+    module, _, name = job["engine"].partition(":")
+    return getattr(importlib.import_module(module), name)
+
+
+def _inputs(job: dict[str, Any]) -> list[Any]:
+    import numpy as np
+
+    rng = np.random.default_rng(job["seed"])
+    return [rng.standard_normal(shape, dtype=np.float32) for shape in job["input_shapes"]]
+
+
+def _compile(folder: Path, job: dict[str, Any]) -> None:
+    _enter(folder, "compile")
+    _engine(job).compile(folder, _inputs(job), job["settings"])
+
+
+def _time(folder: Path, job: dict[str, Any]) -> dict[str, Any]:
+    started = time.monotonic()
+    _enter(folder, "load")
+    model = _engine(job).load(folder, _inputs(job), job["settings"])
+    _enter(folder, "run")
+    model.run()
+    _enter(folder, "compare")
+    _check_outputs(model.outputs())
+    _enter(folder, "time")
+    from ..core import TimingProtocol
+    from .timing import time_undisturbed
+
+    protocol = TimingProtocol(**job["protocol"])
+    time_left_s = protocol.time_limit_s - (time.monotonic() - started)
+    return {"times": time_undisturbed(model.run, protocol, job["is_retrying"], time_left_s), "facts": dict(model.facts)}
+
+
+def _check_outputs(outputs: list[Any]) -> None:
+    import numpy as np
+
+    if not outputs or not all(np.isfinite(output).all() for output in outputs):
+        raise ValueError(f"expected {len(outputs) or 'some'} finite outputs, got {'not-a-number or infinity' if outputs else 'none'}")
+
+
+def _profile(folder: Path, job: dict[str, Any]) -> list[list[Any]]:
+    _enter(folder, "run")
+    times = _engine(job).profile_runs(folder, _inputs(job), job["settings"])
+    return [[one.name, one.op_type, one.time_ms, one.fell_back] for one in times]
+
+
+def _enter(folder: Path, stage: str) -> None:
+    (folder / STAGE).write_text(stage)
+
+
+_TASKS = {"compile": _compile, "time": _time, "profile": _profile}
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
