@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import onnx
 
 _N_CALIBRATION = 4
 
@@ -25,14 +28,15 @@ def quantise(source: Path, target: Path, inputs: list[NDArray[np.float32]], n_ca
         n_calibration: Number of random inputs.
         seed: Seed of them.
     """
-    import onnxruntime  # type: ignore[import-untyped]
+    import onnx
     from onnxruntime.quantization import QuantFormat, QuantType, quantize_static  # type: ignore[import-untyped]
 
-    session = onnxruntime.InferenceSession(str(source), providers=["CPUExecutionProvider"])
-    names = [one.name for one in session.get_inputs()]
-    del session
+    model = onnx.load(source)
+    _drop_unit_dilations(model)
+    weights = {one.name for one in model.graph.initializer}
+    names = [one.name for one in model.graph.input if one.name not in weights]
     quantize_static(
-        str(source),
+        model,
         str(target),
         _calibration_reader(names, inputs, n_calibration, seed),
         quant_format=QuantFormat.QDQ,
@@ -40,6 +44,15 @@ def quantise(source: Path, target: Path, inputs: list[NDArray[np.float32]], n_ca
         activation_type=QuantType.QUInt8,
         weight_type=QuantType.QInt8,
     )
+
+
+def _drop_unit_dilations(model: onnx.ModelProto) -> None:
+    """Remove dilations of 1 from average pools: ONNX Runtime's quantised pool does not know the attribute."""
+    for node in model.graph.node:
+        if node.op_type == "AveragePool":
+            kept = [one for one in node.attribute if one.name != "dilations" or set(one.ints) != {1}]
+            del node.attribute[:]
+            node.attribute.extend(kept)
 
 
 def _calibration_reader(names: list[str], inputs: list[NDArray[np.float32]], n_calibration: int, seed: int) -> Any:
