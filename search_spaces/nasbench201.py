@@ -65,35 +65,38 @@ class NasBench201(LayeredSpace):
         x = net.batch_norm(net.conv(x, self.channels, 3))
         for stage in range(3):
             if stage:
-                x = self._write_reduction(net, x, self.channels * 2**stage)
+                x = net.part(_write_reduction, x, self.channels * 2**stage)
             for _ in range(self.n_cells):
-                x = self._write_cell(net, x, architecture.code)
+                x = net.part(_write_cell, x, architecture.code)
         x = net.relu(net.batch_norm(x))
         return net.linear(net.flatten(net.global_avg_pool(x)), self.n_classes)
 
-    def _write_cell(self, net: LayerBuilder, x: int, code: tuple[int, ...]) -> int:
-        nodes = [x]
-        for target in (1, 2, 3):
-            first = target * (target - 1) // 2
-            value = self._write_operation(net, nodes[0], code[first])
-            for source in range(1, target):
-                value = net.add(value, self._write_operation(net, nodes[source], code[first + source]))
-            nodes.append(value)
-        return nodes[3]
 
-    def _write_operation(self, net: LayerBuilder, x: int, operation: int) -> int:
-        if operation == 0:
-            return net.zero(x)
-        if operation == 1:
-            return net.identity(x)
-        if operation == 4:
-            return net.avg_pool(x, 3, stride=1, pad=1)
-        return _write_relu_conv_bn(net, x, net.shape(x)[1], 1 if operation == 2 else 3)
+def _write_cell(net: LayerBuilder, x: int, code: tuple[int, ...]) -> int:
+    nodes = [x]
+    for target in (1, 2, 3):
+        first = target * (target - 1) // 2
+        value = _write_operation(net, nodes[0], code[first])
+        for source in range(1, target):
+            value = net.add(value, _write_operation(net, nodes[source], code[first + source]))
+        nodes.append(value)
+    return nodes[3]
 
-    def _write_reduction(self, net: LayerBuilder, x: int, channels: int) -> int:
-        y = _write_relu_conv_bn(net, x, channels, 3, stride=2)
-        y = _write_relu_conv_bn(net, y, channels, 3)
-        return net.add(net.conv(net.avg_pool(x, 2), channels, 1), y)
+
+def _write_operation(net: LayerBuilder, x: int, operation: int) -> int:
+    if operation == 0:
+        return net.zero(x)
+    if operation == 1:
+        return net.identity(x)
+    if operation == 4:
+        return net.avg_pool(x, 3, stride=1, pad=1)
+    return _write_relu_conv_bn(net, x, net.shape(x)[1], 1 if operation == 2 else 3)
+
+
+def _write_reduction(net: LayerBuilder, x: int, channels: int) -> int:
+    y = _write_relu_conv_bn(net, x, channels, 3, stride=2)
+    y = _write_relu_conv_bn(net, y, channels, 3)
+    return net.add(net.conv(net.avg_pool(x, 2), channels, 1), y)
 
 
 def _write_relu_conv_bn(net: LayerBuilder, x: int, channels: int, kernel: int, stride: int = 1) -> int:
