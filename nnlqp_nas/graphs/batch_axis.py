@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from math import prod
 
-from ..core import INPUT, PART, ModelGraph, Operator, Shape
+from ..core import INPUT, PART, InvalidModelError, ModelGraph, Operator, Shape
 
 _RESHAPING = frozenset({"Reshape", "Flatten", "Squeeze", "Unsqueeze"})
+_BROADCASTING = frozenset({"Concat", "Add", "Sub", "Mul", "Div", "Where"})
 
 
 def batch_axes(graph: ModelGraph) -> list[int | None]:
@@ -69,3 +70,44 @@ def _after_reduction(operator: Operator, axis: int) -> int | None:
     reduced = operator.attribute("input_1", ())
     positions = reduced if isinstance(reduced, tuple) else (reduced,)
     return axis - sum(1 for at in positions if isinstance(at, int) and at < axis)
+
+
+def without_batch(operators: list[Operator], sources: list[tuple[int, ...]], batch_size: int) -> list[Operator]:
+    """Return the operators of a network of a fixed batch size as they are at batch size 1.
+
+    Raises:
+        InvalidModelError: If the batch dimension cannot be told from the others.
+    """
+    axes: list[int | None] = []
+    for operator, read in zip(operators, sources, strict=True):
+        axes.append(batch_axis(operator, [axes[source] for source in read]))
+    return [
+        Operator(
+            operator.op_type,
+            operator.attributes,
+            tuple(_divided(operator, shape, axes[source], batch_size) for shape, source in zip(operator.inputs, read, strict=True)),
+            _weights_without_batch(operator, axis, batch_size),
+            _divided(operator, operator.output, axis, batch_size),
+        )
+        for operator, read, axis in zip(operators, sources, axes, strict=True)
+    ]
+
+
+def _divided(operator: Operator, shape: Shape, axis: int | None, batch_size: int) -> Shape:
+    if axis is None:
+        return shape
+    if axis >= len(shape) or shape[axis] % batch_size:
+        where = f"{operator.op_type} {shape}"
+        raise InvalidModelError(f"expected a batch dimension of {batch_size} in every map, lost it at {where}; export at batch size 1")
+    return (*shape[:axis], shape[axis] // batch_size, *shape[axis + 1 :])
+
+
+def _weights_without_batch(operator: Operator, axis: int | None, batch_size: int) -> tuple[Shape, ...]:
+    """Tensors that an exporter expanded to the batch, such as a class token, shrink too."""
+    if axis is None or operator.op_type not in _BROADCASTING:
+        return operator.weights
+    weights = []
+    for shape in operator.weights:
+        at = axis - (len(operator.output) - len(shape))
+        weights.append((*shape[:at], 1, *shape[at + 1 :]) if at >= 0 and shape[at] == batch_size else shape)
+    return tuple(weights)

@@ -155,7 +155,8 @@ class LayerBuilder:
 
     def softmax(self, x: int, axis: int = -1) -> int:
         """Softmax along ``axis``."""
-        return self.append(ops.map_operator("Softmax", self.shape(x), (("axis", axis),)), x)
+        shape = self.shape(x)
+        return self.append(ops.map_operator("Softmax", shape, (("axis", axis % len(shape)),)), x)
 
     def identity(self, x: int) -> int:
         """Return x itself: a node only where the network is taken as written."""

@@ -10,11 +10,12 @@ from onnx import TensorProto, helper, numpy_helper
 from ..core import INPUT, PART, AttributeValue, InvalidModelError, InvalidSettingError, ModelGraph, Operator
 from .arguments import DTYPE, arguments_of, onnx_attributes
 from .batch_axis import at_batch_size, batch_axes
+from .canonical import OPSET, schema_of
 from .layer_builder import ZERO
 from .random_weights import RandomWeights
 
-OPSET = 20
 _IR_VERSION = 10
+_SHAPED: dict[str, tuple[str, ...]] = {"Reshape": (), "Expand": (), "Resize": ("", "")}
 
 
 def to_onnx(graph: ModelGraph, batch_size: int = 1, seed: int = 0) -> onnx.ModelProto:
@@ -58,8 +59,14 @@ class _Writer:
         ]
         outputs = [helper.make_empty_tensor_value_info(self._name(node)) for node in dict.fromkeys(self._graph.outputs)]
         graph = helper.make_graph(self._nodes, "network", inputs, outputs, self._initializers)
-        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=_IR_VERSION, producer_name="nnlqp-nas")
+        model = helper.make_model(
+            graph, opset_imports=[helper.make_opsetid("", self._opset())], ir_version=_IR_VERSION, producer_name="nnlqp-nas"
+        )
         return _with_output_types(model, self._shapes, self._graph)
+
+    def _opset(self) -> int:
+        pseudo = (INPUT, PART, ZERO)
+        return max(OPSET, *(schema_of(o.op_type).since_version for o in set(self._graph.operators) if o.op_type not in pseudo), 0)
 
     def _name(self, node: int) -> str:
         operator = self._graph.operators[node]
@@ -87,9 +94,9 @@ class _Writer:
         self._nodes.append(proto)
 
     def _arguments(self, node: int, operator: Operator, name: str) -> list[str]:
-        if operator.op_type == "Reshape":
+        if operator.op_type in _SHAPED:
             target = self._constant(f"{name}_shape", np.array(self._shapes[node], np.int64))
-            return [self._name(self._graph.sources[node][0]), target]
+            return [self._name(self._graph.sources[node][0]), *_SHAPED[operator.op_type], target]
         written = []
         values = self._weights.of(node)
         for at, argument in enumerate(arguments_of(operator)):

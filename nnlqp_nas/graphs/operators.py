@@ -8,6 +8,7 @@ sorted by name, ONNX's defaults filled in, explicit pads, floats of six signific
 from __future__ import annotations
 
 from functools import lru_cache
+from math import prod
 
 from ..core import INPUT, PART, AttributeValue, InvalidModelError, Operator, Shape
 
@@ -98,10 +99,7 @@ def global_pool_operator(x: Shape) -> Operator:
 @_cached
 def flatten_operator(x: Shape) -> Operator:
     """(1, ...) to (1, product)."""
-    size = 1
-    for dimension in x[1:]:
-        size *= dimension
-    return Operator("Flatten", (("axis", 1),), (x,), (), (x[0], size))
+    return Operator("Flatten", (("axis", 1),), (x,), (), (x[0], prod(x[1:])))
 
 
 @_cached
@@ -124,13 +122,16 @@ def bias_operator(x: Shape, shape: Shape) -> Operator:
 def concat_operator(shapes: tuple[Shape, ...], axis: int) -> Operator:
     """Concatenation along ``axis``."""
     first = shapes[0]
+    axis %= len(first)
     total = sum(shape[axis] for shape in shapes)
     return Operator("Concat", (("axis", axis),), shapes, (), (*first[:axis], total, *first[axis + 1 :]))
 
 
 @_cached
 def reshape_operator(x: Shape, output: Shape) -> Operator:
-    """Reshape; the output's shape says all."""
+    """Reshape; the output's shape says all. To (batch, rest) it is a ``Flatten``."""
+    if output == (x[0], prod(x[1:])):
+        return flatten_operator(x)
     return Operator("Reshape", (), (x,), (), output)
 
 
@@ -149,7 +150,7 @@ def matmul_operator(x: Shape, y: Shape) -> Operator:
 @_cached
 def layer_norm_operator(x: Shape, epsilon: float) -> Operator:
     """Normalisation over the last dimension, with scale and bias."""
-    attributes: tuple[tuple[str, AttributeValue], ...] = (("axis", -1), ("epsilon", epsilon), ("stash_type", 1))
+    attributes: tuple[tuple[str, AttributeValue], ...] = (("axis", len(x) - 1), ("epsilon", epsilon), ("stash_type", 1))
     return Operator("LayerNormalization", attributes, (x,), ((x[-1],), (x[-1],)), x)
 
 
