@@ -17,6 +17,8 @@ from typing import IO, Any
 
 from .worker import JOB, RESULT, STAGE
 
+# Not -m: this package imports the worker's module before runpy would run it, and runpy warns.
+_PROGRAM = "from nnlqp_nas.backends.worker import main; main()"
 _TAIL_BYTES = 4096
 _POLL_S = 0.1
 
@@ -50,7 +52,7 @@ def run_isolated(folder: Path, job: Mapping[str, Any], time_limit_s: float, envi
     (folder / STAGE).write_text("load")
     (folder / RESULT).unlink(missing_ok=True)
     process = subprocess.Popen(
-        [sys.executable, "-P", "-m", "nnlqp_nas.backends.worker", str(folder)],
+        [sys.executable, "-P", "-c", _PROGRAM, str(folder)],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

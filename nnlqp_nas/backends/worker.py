@@ -1,6 +1,6 @@
-"""The measuring process: ``python -m nnlqp_nas.backends.worker FOLDER``.
+"""The measuring process.
 
-It reads ``job.json`` in the folder, says in the file ``stage`` what it is about to do, and leaves
+It reads ``job.json`` in the folder it is started with, says in the file ``stage`` what it is about to do, and leaves
 ``result.json``. Standard output and error are no part of the protocol: engines print there.
 """
 
@@ -18,8 +18,9 @@ from typing import Any
 JOB, STAGE, RESULT = "job.json", "stage", "result.json"
 
 
-def main(folder: Path) -> None:
-    """Do the job of the folder, then leave at once: destructors of engines crash, and take time."""
+def main() -> None:
+    """Do the job of the folder named in the first argument, then leave at once: destructors of engines crash, and take time."""
+    folder = Path(sys.argv[1])
     job = json.loads((folder / JOB).read_text())
     _confine(job)
     try:
@@ -113,6 +114,3 @@ def _enter(folder: Path, stage: str) -> None:
 
 
 _TASKS = {"compile": _compile, "time": _time, "profile": _profile}
-
-if __name__ == "__main__":
-    main(Path(sys.argv[1]))

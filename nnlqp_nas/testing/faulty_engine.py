@@ -1,0 +1,155 @@
+"""An engine that goes wrong on purpose, in each way that engines go wrong."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..backends import IsolatedBackend, LoadedModel
+from ..core import Platform
+
+_WORK_S = 1e-3
+
+
+class FaultyBackend(IsolatedBackend):
+    """Runs a network by sleeping a millisecond, and fails as its platform's hardware part says.
+
+    The faults: ``none``, ``raise_load``, ``raise_run``, ``crash`` (SIGSEGV), ``abort`` (after a
+    last word on standard error), ``hang``, ``hang_printing``, ``eat_memory``, ``exit``,
+    ``exit_python``, ``noise`` (prints, and otherwise works), ``nan``, ``no_output``,
+    ``crash_compile``, ``leave_child`` (works, and leaves a process behind), ``late`` (fails in
+    the middle of the timing).
+    """
+
+    software = "faulty"
+    package = "nnlqp-nas"
+    module = "numpy"
+
+    @classmethod
+    def known_platforms(cls) -> tuple[Platform, ...]:
+        return tuple(Platform(fault, cls.software, "fp32") for fault in ("none", "crash_compile", *_FAULTS))
+
+    @property
+    def compiles(self) -> bool:
+        return self.platform.hardware == "crash_compile"
+
+    def settings(self, n_threads: int) -> dict[str, Any]:
+        return {**super().settings(n_threads), "fault": self.platform.hardware}
+
+    @staticmethod
+    def compile(folder: Path, inputs: list[NDArray[np.float32]], settings: Mapping[str, Any]) -> None:  # noqa: ARG004
+        os.kill(os.getpid(), signal.SIGSEGV)
+
+    @staticmethod
+    def load(folder: Path, inputs: list[NDArray[np.float32]], settings: Mapping[str, Any]) -> LoadedModel:  # noqa: ARG004
+        if settings["fault"] == "raise_load":
+            raise RuntimeError("unsupported operator:\n  Frobnicate")
+        return _FaultyModel(settings["fault"])
+
+
+class _FaultyModel(LoadedModel):
+    def __init__(self, fault: str) -> None:
+        self._fault = fault
+        self._n_runs = 0
+
+    def run(self) -> None:
+        self._n_runs += 1
+        _FAULTS.get(self._fault, _do_nothing)(self._n_runs)
+        until = time.perf_counter() + _WORK_S
+        while time.perf_counter() < until:
+            pass
+
+    def outputs(self) -> list[NDArray[np.float32]]:
+        if self._fault == "no_output":
+            return []
+        return [np.full((1, 10), np.nan if self._fault == "nan" else 1.0, dtype=np.float32)]
+
+
+def _do_nothing(n_runs: int) -> None:
+    del n_runs
+
+
+def _raise(n_runs: int) -> None:
+    raise ValueError("expected kernels of 3, got 5" if n_runs else "")
+
+
+def _crash(n_runs: int) -> None:
+    del n_runs
+    os.kill(os.getpid(), signal.SIGSEGV)
+
+
+def _abort(n_runs: int) -> None:
+    del n_runs
+    os.write(2, b"terminate called after throwing an instance of 'std::logic_error'\n")
+    os.abort()
+
+
+def _hang(n_runs: int) -> None:
+    del n_runs
+    while True:
+        pass
+
+
+def _hang_printing(n_runs: int) -> None:
+    del n_runs
+    while True:
+        os.write(1, b"still working\n" * 1000)
+
+
+def _eat_memory(n_runs: int) -> None:
+    del n_runs
+    kept = []
+    while True:
+        kept.append(np.ones(1 << 24))
+
+
+def _exit(n_runs: int) -> None:
+    del n_runs
+    os._exit(7)
+
+
+def _exit_python(n_runs: int) -> None:
+    del n_runs
+    sys.exit("licence expired")
+
+
+def _make_noise(n_runs: int) -> None:
+    del n_runs
+    os.write(1, b'{"value": 1}\n\x00\xff' * 500)
+    os.write(2, b"warning: slow path\n" * 50)
+
+
+def _leave_child(n_runs: int) -> None:
+    if n_runs == 1 and os.fork() == 0:
+        time.sleep(600)
+
+
+def _fail_late(n_runs: int) -> None:
+    if n_runs > 20:
+        os._exit(3)
+
+
+_FAULTS: dict[str, Callable[[int], None]] = {
+    "raise_load": _do_nothing,
+    "raise_run": _raise,
+    "crash": _crash,
+    "abort": _abort,
+    "hang": _hang,
+    "hang_printing": _hang_printing,
+    "eat_memory": _eat_memory,
+    "exit": _exit,
+    "exit_python": _exit_python,
+    "noise": _make_noise,
+    "nan": _do_nothing,
+    "no_output": _do_nothing,
+    "leave_child": _leave_child,
+    "late": _fail_late,
+}

@@ -1,0 +1,62 @@
+import time
+from itertools import count
+
+from nnlqp_nas.backends import host_facts, host_name
+from nnlqp_nas.backends.timing import time_runs, time_undisturbed
+from nnlqp_nas.core import TimingProtocol
+
+_PROTOCOL = TimingProtocol(warmup_s=0.01, min_runs=7, min_time_s=0.02, max_time_s=0.3, steady=10.0)
+
+
+def spin(seconds: float) -> None:
+    until = time.perf_counter() + seconds
+    while time.perf_counter() < until:
+        pass
+
+
+def test_the_number_of_runs_is_true() -> None:
+    counter = count(1)
+    times = time_runs(lambda: (spin(1e-3), next(counter))[0], _PROTOCOL)
+    assert times.n_warmup >= 1
+    assert times.n_runs + times.n_warmup == next(counter) - 1
+    assert times.n_runs >= _PROTOCOL.min_runs
+
+
+def test_runs_go_on_until_both_least_count_and_least_time_are_met() -> None:
+    slow = time_runs(lambda: spin(0.01), _PROTOCOL)
+    assert slow.n_runs == _PROTOCOL.min_runs
+    fast = time_runs(lambda: spin(1e-4), _PROTOCOL)
+    assert fast.n_runs > _PROTOCOL.min_runs
+
+
+def test_a_drifting_latency_runs_to_the_end_and_is_not_called_steady() -> None:
+    counter = count(1)
+    strict = TimingProtocol(warmup_s=0.0, min_runs=5, min_time_s=0.01, max_time_s=0.2, steady=0.01)
+    times = time_runs(lambda: spin(2e-4 * next(counter)), strict)
+    assert not times.is_steady
+
+
+def test_the_statistics_are_ordered() -> None:
+    times = time_runs(lambda: spin(1e-3), _PROTOCOL)
+    assert 0 < times.min_ms <= times.low_ms <= times.median_ms <= times.high_ms
+    assert times.median_ms >= 1.0
+    assert times.cpu_ms > 0
+
+
+def test_a_disturbed_measurement_is_taken_again_and_says_so() -> None:
+    waiting = time_undisturbed(lambda: time.sleep(2e-3), _PROTOCOL, is_retrying=True, time_left_s=60)
+    assert (waiting["n_disturbed"], waiting["is_disturbed"]) == (1 + _PROTOCOL.n_retries, True)
+    assert waiting["wall_over_cpu"] > _PROTOCOL.disturbed
+
+
+def test_nothing_is_taken_again_without_time_or_reason() -> None:
+    for is_retrying, time_left_s in ((False, 60.0), (True, 0.1)):
+        counter = count(1)
+        times = time_undisturbed(lambda: (time.sleep(2e-3), next(counter))[0], _PROTOCOL, is_retrying, time_left_s)  # noqa: B023
+        assert times["n_runs"] + times["n_warmup"] == next(counter) - 1
+
+
+def test_the_host_is_named_alike_each_time() -> None:
+    assert host_name() == host_name() != ""
+    assert host_name().count(" / ") == 2
+    assert host_facts()["n_cores"] >= 1
