@@ -114,3 +114,7 @@ def _enter(folder: Path, stage: str) -> None:
 
 
 _TASKS = {"compile": _compile, "time": _time, "profile": _profile}
+
+
+if __name__ == "__main__":
+    main()
