@@ -100,4 +100,5 @@ class MeasurementBackend(ABC):
         """
         from .errors import UnsupportedError
 
-        raise UnsupportedError(f"{self.platform} has no operator profiler; try cpu-onnxruntime-fp32 (batch size {batch_size}, {len(graph)} nodes)")
+        what = f"{len(graph)} nodes at batch size {batch_size}"
+        raise UnsupportedError(f"expected an engine with an operator profiler for {what}, got {self.platform}; try cpu-onnxruntime-fp32")

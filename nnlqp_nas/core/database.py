@@ -21,7 +21,9 @@ class LatencyDatabase(ABC):
     """
 
     @abstractmethod
-    def look_up(self, graph_keys: Sequence[str], platform: Platform, batch_size: int = 1, host: str | None = None) -> list[Measurement | None]:
+    def look_up(
+        self, graph_keys: Sequence[str], platform: Platform, batch_size: int = 1, host: str | None = None
+    ) -> list[Measurement | None]:
         """Return the newest measurement of each network, or None; same order, source ``database``.
 
         Args:

@@ -88,7 +88,8 @@ class Measurement:
         if self.source is Source.PREDICTED:
             return {**document, "coverage": self.coverage, "extrapolating": self.is_extrapolating}
         taken_at = self.taken_at.isoformat() if self.taken_at else None
-        return {**document, "std_ms": self.std_ms, "n_runs": self.n_runs, "host": self.host, "taken_at": taken_at, "facts": dict(self.facts)}
+        document |= {"std_ms": self.std_ms, "n_runs": self.n_runs, "host": self.host}
+        return {**document, "taken_at": taken_at, "facts": dict(self.facts)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

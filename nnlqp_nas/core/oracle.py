@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,12 +57,18 @@ class LatencyOracle(ABC):
         """What the answers have cost so far."""
 
     @abstractmethod
-    def query(self, models: Sequence[Any], batch_size: int = 1) -> list[Measurement | MeasurementFailure]:
+    def query(
+        self,
+        models: Sequence[Any],
+        batch_size: int = 1,
+        on_result: Callable[[Measurement | MeasurementFailure], None] | None = None,
+    ) -> list[Measurement | MeasurementFailure]:
         """Answer for each model.
 
         Args:
             models: n model graphs; what else is welcome, the implementation says.
             batch_size: Inputs per run.
+            on_result: Called with each answer as soon as it is there, once a distinct network.
 
         Returns:
             n answers in the order of ``models``. A measurement that failed, and that no other

@@ -41,7 +41,7 @@ class TimingProtocol:
     def __post_init__(self) -> None:
         if self.min_runs < 1 or self.n_threads < 1 or self.n_retries < 0:
             raise InvalidSettingError(f"expected min_runs >= 1, n_threads >= 1 and n_retries >= 0, got {self}")
-        if not 0 <= self.warmup_s or not 0 <= self.min_time_s <= self.max_time_s < self.time_limit_s:
+        if self.warmup_s < 0 or not 0 <= self.min_time_s <= self.max_time_s < self.time_limit_s:
             raise InvalidSettingError(f"expected 0 <= min_time_s <= max_time_s < time_limit_s, got {self}")
         if self.steady <= 0 or self.disturbed <= 1:
             raise InvalidSettingError(f"expected steady > 0 and disturbed > 1, got {self}")

@@ -1,0 +1,1 @@
+"""The shipped latency data set, one parquet file a platform."""

@@ -1,0 +1,75 @@
+"""What a predictor has seen: tells networks like those it was trained on from others."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnlqp_nas.core import ModelGraph, Operator
+from nnlqp_nas.graphs import graph_cost
+
+from .operator_features import KINDS, MEASURES, kind_of, measures
+
+_SEEN = tuple(MEASURES.index(name) for name in ("log2_flops", "log2_channels_in", "log2_channels_out", "log2_pixels", "log2_window"))
+TOLERANCE = 0.35
+"""How far outside the seen range a measure may lie, in powers of two."""
+
+UNFAMILIAR_SHARE = 0.1
+"""Share of the predicted latency in unfamiliar kernels above which a prediction extrapolates."""
+
+_FREE = frozenset({"input", "move"})
+
+
+@dataclass(frozen=True, eq=False)
+class Domain:
+    """Ranges of what was seen in one set of training networks.
+
+    Attributes:
+        name: Search space or family.
+        low: float64, shape (kinds, measures): least value of each measure by kind; inf where unseen.
+        high: float64, shape (kinds, measures): greatest value; -inf where unseen.
+        total: float64, shape (2, 2): least and greatest log2 of a network's FLOPs and node count.
+    """
+
+    name: str
+    low: NDArray[np.float64]
+    high: NDArray[np.float64]
+    total: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, name: str, graphs: Sequence[ModelGraph]) -> Domain:
+        """Return the ranges of these networks."""
+        low = np.full((len(KINDS), len(_SEEN)), np.inf)
+        high = np.full((len(KINDS), len(_SEEN)), -np.inf)
+        for operator in {operator for graph in graphs for operator in graph.operators}:
+            kind, seen = _place(operator)
+            low[kind] = np.minimum(low[kind], seen)
+            high[kind] = np.maximum(high[kind], seen)
+        totals = np.array([_totals(graph) for graph in graphs])
+        return cls(name, low, high, np.stack([totals.min(0), totals.max(0)]))
+
+    def knows(self, operators: Sequence[Operator]) -> NDArray[np.bool_]:
+        """Return bool, shape (operators,): whether each lies in the seen range of its kind."""
+        known = np.ones(len(operators), dtype=bool)
+        for i, operator in enumerate(operators):
+            kind, seen = _place(operator)
+            if KINDS[kind] not in _FREE:
+                known[i] = bool(np.all((seen >= self.low[kind] - TOLERANCE) & (seen <= self.high[kind] + TOLERANCE)))
+        return known
+
+    def knows_size(self, graph: ModelGraph) -> bool:
+        """Whether a network's FLOPs and node count lie in the seen range."""
+        total = _totals(graph)
+        return bool(np.all((total >= self.total[0] - 2 * TOLERANCE) & (total <= self.total[1] + 2 * TOLERANCE)))
+
+
+def _place(operator: Operator) -> tuple[int, NDArray[np.float64]]:
+    values = measures(operator, 1)
+    return KINDS.index(kind_of(operator)), np.array([values[i] for i in _SEEN])
+
+
+def _totals(graph: ModelGraph) -> NDArray[np.float64]:
+    return np.log2([graph_cost(graph).flops + 1.0, len(graph)])
