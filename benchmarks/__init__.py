@@ -1,0 +1,1 @@
+"""The experiments: published numbers beside ours, one command each, results as JSON."""
