@@ -19,8 +19,8 @@ import onnx
 from ..core import AttributeValue, InvalidModelError
 from .model_skeleton import WEIGHT_POSITIONS
 from .node_draft import Activation, Constant, NodeDraft, Weight, shape_of
+from .onnx_opset import OPSET
 
-OPSET = 20
 _IRRELEVANT = frozenset(
     {"momentum", "training_mode", "storage_order", "auto_pad", "seed", "consumed_inputs", "spatial", "num_outputs", "allowzero"}
 )

@@ -13,11 +13,11 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from ..core import InvalidModelError, Shape
+from .onnx_opset import IR_VERSION
 
 MAX_NODES = 100_000
 MAX_ELEMENTS = 2**40
 _SMALL = 1024
-_IR_VERSION = 10
 _LATEST_OPSET = onnx.defs.onnx_opset_version()
 _DEFAULT_DOMAINS = ("", "ai.onnx")
 WEIGHT_POSITIONS = {
@@ -56,7 +56,7 @@ def skeleton_of(model: onnx.ModelProto) -> Skeleton:
         InvalidModelError: If it has control flow, a cycle, an input of unknown shape or is not sound.
     """
     _check_opsets(model)
-    skeleton = Skeleton(onnx.ModelProto(ir_version=_IR_VERSION, producer_name="nnlqp-nas"))
+    skeleton = Skeleton(onnx.ModelProto(ir_version=IR_VERSION, producer_name="nnlqp-nas"))
     skeleton.model.opset_import.extend(model.opset_import)
     skeleton.model.functions.extend(model.functions)
     graph = skeleton.model.graph

@@ -10,11 +10,11 @@ from onnx import TensorProto, helper, numpy_helper
 from ..core import INPUT, PART, AttributeValue, InvalidModelError, InvalidSettingError, ModelGraph, Operator
 from .arguments import DTYPE, arguments_of, onnx_attributes
 from .batch_axis import at_batch_size, batch_axes
-from .canonical import OPSET, schema_of
+from .canonical import schema_of
 from .layer_builder import ZERO
+from .onnx_opset import IR_VERSION, OPSET
 from .random_weights import RandomWeights
 
-_IR_VERSION = 10
 _SHAPED: dict[str, tuple[str, ...]] = {"Reshape": (), "Expand": (), "Resize": ("", "")}
 
 
@@ -60,7 +60,7 @@ class _Writer:
         outputs = [helper.make_empty_tensor_value_info(self._name(node)) for node in dict.fromkeys(self._graph.outputs)]
         graph = helper.make_graph(self._nodes, "network", inputs, outputs, self._initializers)
         model = helper.make_model(
-            graph, opset_imports=[helper.make_opsetid("", self._opset())], ir_version=_IR_VERSION, producer_name="nnlqp-nas"
+            graph, opset_imports=[helper.make_opsetid("", self._opset())], ir_version=IR_VERSION, producer_name="nnlqp-nas"
         )
         return _with_output_types(model, self._shapes, self._graph)
 
