@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -21,9 +22,9 @@ from nnlqp_nas.core.plugins import BACKENDS, SPACES, load_plugin
 
 from .record import record
 
-STATISTICS = {
+STATISTICS: dict[str, Callable[[Measurement], float]] = {
     "median": lambda one: one.latency_ms,
-    "first quartile": lambda one: one.interval_ms[0],
+    "first quartile": lambda one: one.interval_ms[0] if one.interval_ms else one.latency_ms,
     "fastest run": lambda one: one.facts["min_ms"],
     "CPU time": lambda one: one.facts["cpu_ms"],
 }
@@ -54,7 +55,7 @@ def repeat(backend: MeasurementBackend, graphs: dict[str, ModelGraph], n_repeats
 
 def summarise(taken: dict[str, list[Measurement]]) -> dict[str, Any]:
     """Return the coefficient of variation of each statistic, by network and as the median over networks."""
-    rows = []
+    rows: list[dict[str, Any]] = []
     for name, results in taken.items():
         cv = {label: _variation_percent([statistic(one) for one in results]) for label, statistic in STATISTICS.items()}
         rows.append({"network": name, "latency_ms": float(np.median([one.latency_ms for one in results])), "cv_percent": cv})
@@ -73,13 +74,12 @@ def _variation_percent(values: list[float]) -> float:
 
 
 def print_table(result: dict[str, Any]) -> None:
-    """Print one line a network, and the medians, on standard error where JSON has standard output."""
+    """Print one line a network, then the medians over them."""
     print(f"{'ms':>9} " + " ".join(f"{label:>15}" for label in STATISTICS) + "   network (coefficient of variation, %)")
     for row in [*result["networks"], {"network": "median over networks", "latency_ms": np.nan, "cv_percent": result["median_cv_percent"]}]:
         print(f"{row['latency_ms']:9.3f} " + " ".join(f"{row['cv_percent'][label]:15.2f}" for label in STATISTICS) + f"   {row['network']}")
-    print(
-        f"{result['seconds_per_measurement']:.2f} s a measurement; disturbed {result['disturbed_share']:.0%}; wide {result['wide_spread_share']:.0%}"
-    )
+    shares = f"disturbed {result['disturbed_share']:.0%}, wide spread {result['wide_spread_share']:.0%}"
+    print(f"{result['seconds_per_measurement']:.2f} s a measurement; {shares}")
 
 
 def main() -> None:
