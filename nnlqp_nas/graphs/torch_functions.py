@@ -72,7 +72,8 @@ def _reduce(function: Callable[..., Any]) -> Function:
 
 def _extreme(function: Callable[[Tensor, Tensor], Tensor]) -> Function:
     def extreme(x: list[Any], _: Attributes) -> Tensor:
-        return functools.reduce(lambda a, b: function(a, torch.as_tensor(b, device=x[0].device)), x)
+        y: Tensor = functools.reduce(lambda a, b: function(a, torch.as_tensor(b, device=x[0].device)), x)
+        return y
 
     return extreme
 

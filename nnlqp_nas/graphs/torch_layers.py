@@ -117,6 +117,8 @@ class FunctionLayer(nn.Module):
         return self._name
 
     def forward(self, *activations: Tensor) -> Any:
+        if torch.onnx.is_in_onnx_export():
+            activations = tuple(_Distinct.apply(x) if isinstance(x, Tensor) else x for x in activations)  # type: ignore[no-untyped-call]
         values: list[Any] = []
         for argument in self._arguments:
             if argument.kind == "activation":
@@ -210,6 +212,18 @@ class IdentityLayer(nn.Module):
             return x
         y: Tensor = _ExportedIdentity.apply(x)  # type: ignore[no-untyped-call]
         return y
+
+
+class _Distinct(torch.autograd.Function):
+    """Nothing in the exported graph; keeps the exporter from merging equal layers that read one value."""
+
+    @staticmethod
+    def forward(_: Any, x: Tensor) -> Tensor:
+        return x.view_as(x)
+
+    @staticmethod
+    def symbolic(_: Any, x: Any) -> Any:
+        return x
 
 
 class _ExportedIdentity(torch.autograd.Function):
