@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from nnlqp_nas.search_spaces.nasbench201 import NasBench201
+
+from nnlqp_nas.core import GraphView, InvalidSettingError, ModelGraph
+from nnlqp_nas.graphs import LayerBuilder, to_onnx
+
+Zoo = Callable[[GraphView], ModelGraph]
+_SMALLEST_NORMAL = float(np.finfo(np.float32).tiny)
+
+
+def run_every_node(model: onnx.ModelProto) -> list[np.ndarray]:
+    names = [name for node in model.graph.node for name in node.output]
+    watched = onnx.ModelProto.FromString(model.SerializeToString())
+    del watched.graph.output[:]
+    watched.graph.output.extend(onnx.helper.make_empty_tensor_value_info(name) for name in names)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    session = onnxruntime.InferenceSession(watched.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    first = session.get_inputs()[0]
+    x = np.random.default_rng(0).standard_normal(first.shape).astype(np.float32)
+    return session.run(None, {first.name: x})
+
+
+def assert_sound(values: list[np.ndarray]) -> None:
+    for value in values:
+        assert np.isfinite(value).all()
+        size = np.abs(value)
+        assert not ((size > 0) & (size < _SMALLEST_NORMAL)).any()
+        assert size.max() < 1e4
+
+
+@pytest.mark.parametrize("batch_size", [1, 8])
+@pytest.mark.parametrize("view", list(GraphView))
+def test_every_layer_runs_with_sound_activations(zoo: Zoo, view: GraphView, batch_size: int) -> None:
+    model = to_onnx(zoo(view), batch_size)
+    onnx.checker.check_model(model, full_check=True)
+    values = run_every_node(model)
+    assert values[-1].shape == (batch_size, 10)
+    assert_sound(values)
+
+
+@pytest.mark.parametrize("operation", ["none", "skip_connect", "nor_conv_3x3", "avg_pool_3x3"])
+@pytest.mark.parametrize("view", list(GraphView))
+def test_deep_cells_neither_explode_nor_vanish(operation: str, view: GraphView) -> None:
+    space = NasBench201()
+    values = run_every_node(to_onnx(space.graph(space.architecture(*[operation] * 6), view)))
+    assert all(np.isfinite(value).all() for value in values)
+    assert values[-1].std() > 1e-3 or (operation, view) == ("none", GraphView.OPTIMISED)
+
+
+def test_the_same_seed_gives_the_same_bytes_and_another_does_not(zoo: Zoo) -> None:
+    graph = zoo(GraphView.OPTIMISED)
+    assert to_onnx(graph, seed=3).SerializeToString(deterministic=True) == to_onnx(graph, seed=3).SerializeToString(deterministic=True)
+    assert to_onnx(graph, seed=3).SerializeToString(deterministic=True) != to_onnx(graph, seed=4).SerializeToString(deterministic=True)
+
+
+def test_a_batch_size_below_one_is_refused(zoo: Zoo) -> None:
+    with pytest.raises(InvalidSettingError, match="batch size >= 1"):
+        to_onnx(zoo(GraphView.OPTIMISED), 0)
+
+
+def test_an_input_of_features_runs_too() -> None:
+    net = LayerBuilder()
+    graph = net.finish(net.linear(net.relu(net.linear(net.input(7), 5)), 3))
+    assert run_every_node(to_onnx(graph, 4))[-1].shape == (4, 3)
