@@ -38,9 +38,9 @@ class KernelGnnSettings:
     width: int = 64
     n_rounds: int = 2
     platform_width: int = 16
-    n_epochs: int = 60
+    n_epochs: int = 40
     learning_rate: float = 4e-3
-    n_graphs: int = 256
+    n_graphs: int = 64
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file, save_file
+from scipy.stats import spearmanr
+
+from nnlqp_nas.core import CheckpointError, LatencyTable, ModelGraph
+from nnlqp_nas.predictors.kernel_gnn import KernelGnn, KernelGnnSettings
+from nnlqp_nas.predictors.operator_linear import OperatorLinear
+from nnlqp_nas.search_spaces.mobilenetv3 import MobileNetV3
+
+from .conftest import EAGER, ENGINE, draw_graphs, formula_ms, formula_table
+
+
+def test_learns_a_device_and_is_right_on_networks_it_has_not_seen(kernel_gnn: KernelGnn) -> None:
+    for platform, law in ((ENGINE, (0.005, 40.0, 10.0)), (EAGER, (0.02, 900.0, 300.0))):
+        graphs = draw_graphs(80, 77, platform.view)
+        truth = np.array([formula_ms(graph, *law) for graph in graphs])
+        prediction = kernel_gnn.predict(graphs, platform)
+        assert np.median(np.abs(prediction.latency_ms / truth - 1.0)) < 0.05
+        assert spearmanr(prediction.latency_ms, truth)[0] > 0.98
+
+
+def test_a_platform_seen_at_two_batch_sizes_is_priced_at_both() -> None:
+    settings = KernelGnnSettings(width=16, platform_width=4, n_epochs=40, n_graphs=16)
+    tables = [formula_table(EAGER, 80, 2, 0.02, 900.0, 300.0, size) for size in (1, 32)]
+    predictor = KernelGnn(settings).fit(tables)
+    graphs = draw_graphs(40, 78, EAGER.view)
+    for size in (1, 32):
+        truth = np.array([formula_ms(graph, 0.02, 900.0, 300.0, size) for graph in graphs])
+        assert np.median(np.abs(predictor.predict(graphs, EAGER, size).latency_ms / truth - 1.0)) < 0.1
+
+
+def test_the_same_seed_trains_the_same_predictor(tables: list[LatencyTable], fresh_graphs: list[ModelGraph]) -> None:
+    settings = KernelGnnSettings(width=8, platform_width=2, n_epochs=2, n_graphs=32)
+    first, second = (KernelGnn(settings).fit(tables, seed=3).predict(fresh_graphs, ENGINE).latency_ms for _ in range(2))
+    np.testing.assert_array_equal(first, second)
+
+
+def test_networks_unlike_the_training_ones_are_said_to_be_so_and_get_a_wider_interval(
+    kernel_gnn: KernelGnn, fresh_graphs: list[ModelGraph]
+) -> None:
+    space = MobileNetV3()
+    strange = [space.graph(space.sample(np.random.default_rng(seed))) for seed in range(3)]
+    far, near = kernel_gnn.predict(strange, ENGINE), kernel_gnn.predict(fresh_graphs, ENGINE)
+    assert far.is_extrapolating.all()
+    assert near.is_extrapolating.mean() < 0.1
+    assert (far.high_ms / far.low_ms).min() > (near.high_ms / near.low_ms)[~near.is_extrapolating].max()
+
+
+def test_a_checkpoint_with_foreign_weights_is_refused(kernel_gnn: KernelGnn, tmp_path: Path) -> None:
+    path = tmp_path / "predictor.safetensors"
+    kernel_gnn.save(path)
+    with pytest.raises(CheckpointError, match="operator_linear"):
+        OperatorLinear.load(path)
+    arrays = load_file(path)
+    header_size = int.from_bytes(path.read_bytes()[:8], "little")
+    metadata = json.loads(path.read_bytes()[8 : 8 + header_size])["__metadata__"]
+    for name, change in (("network.platforms", np.zeros((2, 9), np.float32)), ("network.rates", np.full((2, 3), np.nan, np.float32))):
+        save_file({**arrays, name: change}, path, metadata)
+        with pytest.raises(CheckpointError):
+            KernelGnn.load(path)
+    save_file(arrays, path, {**metadata, "settings": "{}"})
+    with pytest.raises(CheckpointError):
+        KernelGnn.load(path)
