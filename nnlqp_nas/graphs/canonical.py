@@ -38,6 +38,8 @@ def canonicalise(draft: NodeDraft) -> None:
     if draft.op_type in _COMMUTATIVE and len(draft.arguments) == 2:
         draft.arguments.sort(key=lambda argument: (isinstance(argument, Constant), not isinstance(argument, Activation)))
     rewrite = _REWRITES.get(draft.op_type) or (_reduce if draft.op_type.startswith("Reduce") else None)
+    if draft.op_type == "Conv":
+        _check_channels(draft)
     if draft.op_type in _WINDOWED:
         _make_windows_explicit(draft)
     if rewrite is not None:
@@ -92,6 +94,13 @@ def _fill_defaults(draft: NodeDraft) -> None:
     known, defaults = _schema_defaults(draft.op_type)
     kept = {name: value for name, value in draft.attributes.items() if name in known}
     draft.attributes = dict(defaults) | kept
+
+
+def _check_channels(draft: NodeDraft) -> None:
+    """Shape inference takes a convolution's channels on trust."""
+    weight, groups = shape_of(draft.arguments[1] if len(draft.arguments) > 1 else None), draft.attributes.get("group", 1)
+    if len(weight) < 2 or not isinstance(groups, int) or weight[1] * groups != draft.shape[1] or weight[0] % max(groups, 1):
+        raise InvalidModelError(f"expected a weight for {draft.shape} in {groups} groups, got {weight} for {draft.name}; check the model")
 
 
 def _make_windows_explicit(draft: NodeDraft) -> None:

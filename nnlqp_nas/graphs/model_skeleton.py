@@ -126,7 +126,10 @@ def _add_node(node: onnx.NodeProto, skeleton: Skeleton) -> None:
         raise InvalidModelError(
             f"expected a network without control flow, got {node.op_type} ('{node.name}'); export with fixed control flow"
         )
-    if node.op_type == "Constant" and node.domain in _DEFAULT_DOMAINS and len(node.output) == 1 and len(node.attribute) == 1:
+    if node.domain not in _DEFAULT_DOMAINS:
+        where = f"{node.domain}.{node.op_type} '{node.name}'"
+        raise InvalidModelError(f"expected operators of ONNX, got {where}; export without custom operators")
+    if node.op_type == "Constant" and len(node.output) == 1 and len(node.attribute) == 1:
         _keep_or_strip(_constant_tensor(node.attribute[0]), node.output[0], skeleton)
         return
     skeleton.model.graph.node.add().CopyFrom(node)

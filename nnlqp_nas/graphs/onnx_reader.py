@@ -52,11 +52,23 @@ def read_graph(
     """
     if isinstance(model, ModelGraph):
         return optimised(model) if view is GraphView.OPTIMISED else model
-    skeleton = skeleton_of(inlined(_as_proto(model, input_shape)))
-    sort_nodes(skeleton.model.graph)
-    skeleton.model.CopyFrom(with_shapes(skeleton.model, view))
-    graph = _Reader(skeleton).graph()
+    graph = _read_proto(_as_proto(model, input_shape), view)
     return optimised(graph) if view is GraphView.OPTIMISED else graph
+
+
+def _read_proto(model: onnx.ModelProto, view: GraphView) -> ModelGraph:
+    try:
+        skeleton = skeleton_of(inlined(model))
+        sort_nodes(skeleton.model.graph)
+        skeleton.model.CopyFrom(with_shapes(skeleton.model, view))
+        return _Reader(skeleton).graph()
+    except InvalidModelError:
+        raise
+    except Exception as error:  # a damaged file can break any assumption: names that are no text, attributes of another type
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+        raise InvalidModelError(
+            f"expected a sound ONNX model, got one that breaks its reader ({reason}); check it with onnx.checker"
+        ) from error
 
 
 def _as_proto(
@@ -128,14 +140,12 @@ class _Reader:
         size = 1
         for dimension in shape:
             size *= dimension
-        if size > MAX_ELEMENTS:
+        if not 0 < size <= MAX_ELEMENTS:
             raise InvalidModelError(f"expected a tensor of sensible size, got {shape} behind {where}; check the model's sizes")
         return shape
 
     def _add_node(self, node: onnx.NodeProto) -> None:
         where = f"{node.op_type} '{node.name or node.output[0]}'" if node.output else node.op_type
-        if node.domain not in ("", "ai.onnx"):
-            raise InvalidModelError(f"expected operators of ONNX, got {node.domain}.{where}; export without custom operators")
         if _is_zero(node):
             self._append(node.output[0], Operator(ZERO, output=self._shape(node.output[0], where)), ())
             return
