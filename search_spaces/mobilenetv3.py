@@ -84,7 +84,7 @@ class MobileNetV3(LayeredSpace):
     @property
     def size(self) -> int:
         a_block = len(KERNELS) * len(EXPANSIONS)
-        return len(RESOLUTIONS) * sum(a_block**depth for depth in DEPTHS) ** N_STAGES
+        return int(len(RESOLUTIONS) * sum(a_block**depth for depth in DEPTHS) ** N_STAGES)
 
     def canonical(self, code: tuple[int, ...]) -> tuple[int, ...]:
         """Return ``code`` with kernel and expansion of blocks beyond their stage's depth set to 0."""

@@ -1,0 +1,87 @@
+"""Hydra settings of a run: composed from the packaged configuration and overrides, refused in one line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from importlib.resources import files
+from typing import Any
+
+from ..core import InvalidSettingError, UnknownNameError
+
+_MODULE = "nnlqp_nas.conf"
+
+
+def compose_settings(name: str, overrides: Sequence[str]) -> Any:
+    """Return the settings ``name`` with overrides such as ``seed=3`` or ``search=nsga2``.
+
+    Raises:
+        UnknownNameError: If an override names no setting, or a group has no such choice; the nearest are offered.
+        InvalidSettingError: If an override cannot be read.
+    """
+    from hydra import compose, initialize_config_module
+    from hydra.core.global_hydra import GlobalHydra
+    from hydra.errors import HydraException
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    GlobalHydra.instance().clear()
+    try:
+        with initialize_config_module(_MODULE, version_base="1.3"):
+            known = set(_walk(OmegaConf.to_container(compose(name))))
+            groups = [_check(override, known) for override in overrides]
+            settings = compose(name, overrides=list(overrides))
+            if any(groups):
+                OmegaConf.resolve(settings)
+            return settings
+    except (HydraException, OmegaConfBaseException) as error:
+        raise InvalidSettingError(f"expected overrides like seed=3 search=nsga2, got: {str(error).splitlines()[0]}") from error
+
+
+def instantiate(settings: Any, kind: str) -> Any:
+    """Make the object that a group's file names.
+
+    Raises:
+        InvalidSettingError: If its arguments do not suit.
+    """
+    import hydra
+    from hydra.errors import InstantiationException
+    from omegaconf.errors import OmegaConfBaseException
+
+    from ..core import NnlqpError
+
+    try:
+        return hydra.utils.instantiate(settings)
+    except (InstantiationException, OmegaConfBaseException) as error:
+        if isinstance(error.__cause__, NnlqpError):
+            raise error.__cause__ from None
+        raise InvalidSettingError(f"expected settings of a {kind}, got: {str(error).splitlines()[0]}") from error
+
+
+def _check(override: str, known: set[str]) -> bool:
+    """Refuse an override of nothing, and tell whether it chooses a group's file."""
+    name, equals, value = override.partition("=")
+    if not equals:
+        raise InvalidSettingError(f"expected overrides like seed=3, got '{override}'")
+    if name.startswith(("+", "~", "hydra.")):
+        return False
+    choices = _choices(name)
+    if choices:
+        if value not in choices:
+            raise UnknownNameError.among(f"{name} setting", value, choices)
+        return True
+    # What stands below a group depends on its choice: Hydra itself refuses it.
+    if name not in known and not _choices(name.partition(".")[0]):
+        raise UnknownNameError.among("setting", name, known)
+    return False
+
+
+def _choices(group: str) -> list[str]:
+    folder = files(_MODULE).joinpath(group)
+    return sorted(entry.name.removesuffix(".yaml") for entry in folder.iterdir() if entry.name.endswith(".yaml")) if folder.is_dir() else []
+
+
+def _walk(settings: Any, prefix: str = "") -> Iterator[str]:
+    for name, value in settings.items():
+        yield prefix + name
+        if isinstance(value, dict):
+            yield from _walk(value, f"{prefix}{name}.")

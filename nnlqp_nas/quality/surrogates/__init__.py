@@ -1,0 +1,1 @@
+"""Shipped surrogates: weights as safetensors, each with its card."""

@@ -1,0 +1,183 @@
+"""Latency-constrained search with Optuna."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..core import Architecture, InvalidSettingError, MeasurementFailure, ModelGraph, SearchSpace
+from .candidate import Candidate, rank_distinct
+from .problem import SearchProblem
+from .samplers import SamplerSetting, derive_seed
+from .study_storage import StudyStorage, note_candidate, read_candidates
+
+if TYPE_CHECKING:
+    import optuna
+
+OnProgress = Callable[[int, int], None]
+_PARENTS = 32
+_TRIES = 8
+
+
+class OptunaSearch:
+    """Proposes candidates with one of Optuna's samplers, prices them, and rates those within the budget.
+
+    Guarantees: the accuracy of a candidate whose interval reaches above the budget is never
+    evaluated, nor is that of two candidates with one graph; neither uses up a trial. The same
+    seed proposes the same candidates. A search that was killed goes on from its storage, and
+    evaluates nothing again.
+
+    Args:
+        sampler: ``tpe``, ``nsga2`` or ``random``.
+        n_objectives: 1: accuracy, the budget a constraint; 2: accuracy and latency.
+        n_ask: Candidates proposed at a time and priced in one query.
+        memory: Trials TPE is shown.
+        has_mutants: Whether a mutant of one of the best takes the place of a candidate proposed before.
+    """
+
+    def __init__(self, sampler: str = "tpe", n_objectives: int = 1, n_ask: int = 64, memory: int = 200, has_mutants: bool = True) -> None:
+        self.setting = SamplerSetting(sampler, n_objectives, n_ask, memory, has_mutants)
+
+    def run(self, problem: SearchProblem, storage: StudyStorage | None = None, on_progress: OnProgress | None = None) -> list[Candidate]:
+        """Search, and return every candidate priced, each graph once, in the order they were proposed.
+
+        Args:
+            problem: What to search.
+            storage: Where trials are kept; None keeps them in memory.
+            on_progress: Called with the numbers of candidates priced and evaluated so far.
+
+        Raises:
+            InvalidSettingError: If no candidate is within the budget, or ``storage`` holds another search.
+        """
+        import optuna
+
+        verbosity = optuna.logging.get_verbosity()
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        try:
+            run = _Run(problem, self.setting, storage or StudyStorage())
+            while not run.is_over():
+                run.step(on_progress or (lambda n_priced, n_evaluated: None))
+        finally:
+            optuna.logging.set_verbosity(verbosity)
+        run.require_feasible()
+        return list(run.known.values())
+
+
+class _Run:
+    """One run of a search: what is known so far, and the next step."""
+
+    def __init__(self, problem: SearchProblem, setting: SamplerSetting, storage: StudyStorage) -> None:
+        self.problem = problem
+        self.setting = setting
+        facts = {"space": problem.space.name, "platform": str(problem.platform), "budget_ms": problem.budget_ms, "seed": problem.seed}
+        self.record = storage.open(setting.n_objectives, {**facts, "quality": problem.quality.name, "sampler": setting.name})
+        trials = self.record.get_trials(deepcopy=False)
+        self.told = [trial for trial in trials if trial.state.name in ("COMPLETE", "PRUNED")]
+        self.known = {candidate.graph_key: candidate for candidate in read_candidates(trials)}
+        self.n_evaluated = sum(candidate.accuracy is not None for candidate in self.known.values())
+        self.n_asked = len(self.known)
+        self._study: optuna.Study | None = None
+
+    def is_over(self) -> bool:
+        problem = self.problem
+        is_spent = len(self.known) >= problem.max_priced or self.n_asked >= 4 * problem.max_priced
+        return is_spent or self.n_evaluated >= problem.n_trials
+
+    def require_feasible(self) -> None:
+        if self.n_evaluated:
+            return
+        fastest = min((candidate.interval_ms[1] for candidate in self.known.values()), default=float("nan"))
+        raise InvalidSettingError(
+            f"expected a budget that some network of {self.problem.space.name} meets on {self.problem.platform}, got {self.problem.budget_ms:g} ms: "
+            f"the fastest of {len(self.known)} priced may take {fastest:.4g} ms; raise budget_ms"
+        )
+
+    def step(self, on_progress: OnProgress) -> None:
+        """Propose, price and rate one batch."""
+        study = self._open_study()
+        rng = np.random.default_rng([self.problem.seed, 1, self.n_asked])
+        proposals: dict[str, tuple[optuna.Trial, Architecture, ModelGraph]] = {}
+        for _ in range(min(self.setting.n_ask, self.problem.max_priced - len(self.known))):
+            trial, architecture, graph = self._propose(study, study.ask())
+            if graph.key in self.known or graph.key in proposals:
+                self._tell_again(study, trial, self.known.get(graph.key))
+                trial, architecture, graph = self._propose_mutant(study, rng, proposals) or (trial, architecture, graph)
+            if graph.key not in self.known:
+                proposals.setdefault(graph.key, (trial, architecture, graph))
+        answers = self.problem.oracle.query([graph for _, _, graph in proposals.values()], self.problem.batch_size) if proposals else []
+        for (trial, architecture, graph), answer in zip(proposals.values(), answers, strict=True):
+            if isinstance(answer, MeasurementFailure):
+                study.tell(trial, state=_state("FAIL"))
+                continue
+            interval_ms = answer.interval_ms or (answer.latency_ms, answer.latency_ms)
+            self._settle(study, trial, Candidate(architecture, graph.key, answer.latency_ms, interval_ms))
+            on_progress(len(self.known), self.n_evaluated)
+
+    def _open_study(self) -> optuna.Study:
+        if self._study is None or not self.setting.is_genetic:
+            self._study = self.setting.make_study(self.told, derive_seed(self.problem.seed, self.n_asked))
+        return self._study
+
+    def _propose(self, study: optuna.Study, trial: optuna.Trial) -> tuple[optuna.Trial, Architecture, ModelGraph]:
+        space = self.problem.space
+        choices = [trial.suggest_categorical(parameter.name, parameter.choices) for parameter in space.parameters]
+        architecture = space.architecture(*choices)
+        self.n_asked += 1
+        return trial, architecture, space.graph(architecture, self.problem.platform.view)
+
+    def _propose_mutant(
+        self, study: optuna.Study, rng: np.random.Generator, proposals: dict[str, tuple[optuna.Trial, Architecture, ModelGraph]]
+    ) -> tuple[optuna.Trial, Architecture, ModelGraph] | None:
+        parents = rank_distinct(list(self.known.values()))[:_PARENTS] if self.setting.has_mutants else []
+        space = self.problem.space
+        for _ in range(_TRIES if parents else 0):
+            mutant = space.mutate(parents[int(rng.integers(len(parents)))].architecture, rng)
+            mutant = space.mutate(mutant, rng) if rng.random() < 0.5 else mutant
+            key = space.graph(mutant, self.problem.platform.view).key
+            if key not in self.known and key not in proposals:
+                study.enqueue_trial(_read_choices(space, mutant))
+                return self._propose(study, study.ask())
+        return None
+
+    def _tell_again(self, study: optuna.Study, trial: optuna.Trial, known: Candidate | None) -> None:
+        """Tell a genetic sampler what is known of a candidate proposed before; others need not hear it again."""
+        if known is None or not self.setting.is_genetic:
+            study.tell(trial, state=_state("FAIL"))
+        else:
+            trial.set_constraint("latency_ms", known.interval_ms[1] - self.problem.budget_ms)
+            study.tell(trial, self._values(known))
+
+    def _settle(self, study: optuna.Study, trial: optuna.Trial, candidate: Candidate) -> None:
+        """Rate a candidate where it fits, tell the sampler, and keep the trial."""
+        is_feasible = candidate.fits(self.problem.budget_ms)
+        is_rated = is_feasible and self.n_evaluated < self.problem.n_trials
+        if is_rated:
+            accuracy = float(self.problem.quality.evaluate([candidate.architecture])[0])
+            candidate = replace(candidate, accuracy=accuracy)
+            self.n_evaluated += 1
+        self.known[candidate.graph_key] = candidate
+        trial.set_constraint("latency_ms", candidate.interval_ms[1] - self.problem.budget_ms)
+        note_candidate(trial, candidate)
+        if is_rated or (self.setting.is_genetic and not is_feasible):
+            told = study.tell(trial, self._values(candidate))
+        else:
+            told = study.tell(trial, state=_state("FAIL" if is_feasible else "PRUNED"))
+        if told.state.name != "FAIL":
+            self.told.append(told)
+        self.record.add_trial(told)
+
+    def _values(self, candidate: Candidate) -> list[float]:
+        return [candidate.accuracy or 0.0, candidate.predicted_ms][: self.setting.n_objectives]
+
+
+def _read_choices(space: SearchSpace, architecture: Architecture) -> dict[str, int | float | str]:
+    return {parameter.name: parameter.choices[digit] for parameter, digit in zip(space.parameters, architecture.code, strict=True)}
+
+
+def _state(name: str) -> optuna.trial.TrialState:
+    from optuna.trial import TrialState
+
+    return TrialState[name]

@@ -1,0 +1,121 @@
+"""What a search found, as it is written to ``outcome.json``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from ..core import InvalidSettingError, SearchSpace
+from .candidate import Candidate, find_front, rank_distinct
+from .problem import SearchProblem
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One network that a search found.
+
+    Attributes:
+        architecture: In the published notation of its space.
+        key: Its key, as ``Architecture.from_key`` reads it.
+        accuracy: Its quality, as the search was told.
+        predicted_ms: Latency the oracle told, milliseconds for the whole batch.
+        interval_ms: ``(low, high)`` the oracle told.
+        measured_ms: True latency, or None where it was not measured.
+        within_budget: By the true latency where there is one, else by the upper end of the interval.
+        is_pareto: True where no network found is at least as accurate and faster by prediction.
+    """
+
+    architecture: Any
+    key: str
+    accuracy: float
+    predicted_ms: float
+    interval_ms: tuple[float, float]
+    measured_ms: float | None
+    within_budget: bool
+    is_pareto: bool
+
+    @classmethod
+    def of(cls, candidate: Candidate, space: SearchSpace, budget_ms: float, is_pareto: bool) -> Finding:
+        """Return the finding of a rated candidate that is not measured yet."""
+        if candidate.accuracy is None:
+            raise InvalidSettingError(f"expected a candidate with an accuracy, got {candidate.architecture.key} without one")
+        return cls(
+            space.encode(candidate.architecture),
+            candidate.architecture.key,
+            candidate.accuracy,
+            candidate.predicted_ms,
+            candidate.interval_ms,
+            None,
+            candidate.fits(budget_ms),
+            is_pareto,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class SearchOutcome:
+    """The result of a search: what was asked, what it took, what it found.
+
+    Guarantees: ``from_json(to_json())`` gives the same value; the front is in order of
+    predicted latency and holds the Pareto-optimal networks and the most accurate ones.
+
+    Attributes:
+        space: Name of the search space.
+        platform: Platform of the latencies.
+        budget_ms: Largest latency allowed.
+        seed: Seed of the search.
+        n_priced: Candidates that the oracle was asked about.
+        n_evaluated: Candidates whose accuracy was evaluated.
+        front: The findings.
+        seconds: Wall-clock seconds by phase.
+    """
+
+    space: str
+    platform: str
+    budget_ms: float
+    seed: int
+    n_priced: int
+    n_evaluated: int
+    front: tuple[Finding, ...]
+    seconds: Mapping[str, float] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, problem: SearchProblem, candidates: Sequence[Candidate], k: int, seconds: Mapping[str, float]) -> SearchOutcome:
+        """Summarise the candidates of a search: Pareto front and the ``k`` most accurate networks."""
+        optimal = {candidate.architecture for candidate in find_front(rank_distinct(candidates))}
+        chosen = {c.architecture: c for c in rank_distinct(candidates) if c.architecture in optimal}
+        chosen |= {candidate.architecture: candidate for candidate in rank_distinct(candidates)[:k]}
+        ordered = sorted(chosen.values(), key=lambda c: (c.predicted_ms, c.architecture.code))
+        front = tuple(Finding.of(c, problem.space, problem.budget_ms, c.architecture in optimal) for c in ordered)
+        n_evaluated = len({c.graph_key for c in candidates if c.accuracy is not None})
+        return cls(
+            problem.space.name, str(problem.platform), problem.budget_ms, problem.seed, len(candidates), n_evaluated, front, dict(seconds)
+        )
+
+    @property
+    def verified(self) -> tuple[Finding, ...]:
+        """The findings with a true measurement, most accurate first."""
+        measured = [finding for finding in self.front if finding.measured_ms is not None]
+        return tuple(sorted(measured, key=lambda finding: -finding.accuracy))
+
+    def to_json(self) -> dict[str, Any]:
+        """Return a dictionary of JSON types."""
+        document = asdict(self)
+        document["front"] = [{**asdict(finding), "interval_ms": list(finding.interval_ms)} for finding in self.front]
+        document["seconds"] = {phase: round(seconds, 3) for phase, seconds in self.seconds.items()}
+        return document
+
+    @classmethod
+    def from_json(cls, document: dict[str, Any] | str) -> SearchOutcome:
+        """Read what :meth:`to_json` wrote, or its text.
+
+        Raises:
+            InvalidSettingError: If a field is missing or unknown.
+        """
+        try:
+            fields = dict(json.loads(document) if isinstance(document, str) else document)
+            front = tuple(Finding(**{**finding, "interval_ms": tuple(finding["interval_ms"])}) for finding in fields.pop("front"))
+            return cls(**fields, front=front)
+        except (KeyError, TypeError, ValueError) as error:
+            raise InvalidSettingError(f"expected the outcome.json of a search, got something else: {error}") from error
