@@ -118,10 +118,9 @@ class _Search:
         from omegaconf import OmegaConf
 
         settings = OmegaConf.to_container(self.settings, resolve=True)
-        with self._phase("report"):
-            write_report(self.folder, outcome, candidates, settings, self.quality.metric)
         outcome = replace(outcome, seconds=dict(self.seconds))
         (self.folder / "outcome.json").write_text(json.dumps(outcome.to_json(), indent=2) + "\n", encoding="utf-8")
+        write_report(self.folder, outcome, candidates, settings, self.quality.metric)
         return outcome
 
     def _measured_oracle(self, database: Any) -> Any:

@@ -51,7 +51,9 @@ class AccuracySurrogate(Quality):
     def evaluate(self, architectures: Sequence[Architecture]) -> NDArray[np.float64]:
         for architecture in architectures:
             if architecture.space != "nasbench201":
-                raise InvalidSettingError(f"expected members of nasbench201, got {architecture.key}: give your own quality for other spaces")
+                raise InvalidSettingError(
+                    f"expected members of nasbench201, got {architecture.key}: give your own quality for other spaces"
+                )
         codes = [architecture.code for architecture in architectures]
         values = [self._predict(codes[start : start + _CHUNK]) for start in range(0, len(codes), _CHUNK)]
         return np.concatenate(values) if values else np.zeros(0)
@@ -88,7 +90,9 @@ def _read_weights(path: Path | str | None) -> dict[str, NDArray[np.float64]]:
             with as_file(files(__package__).joinpath("surrogates", f"{SHIPPED}.safetensors")) as shipped:
                 tensors = load_file(str(shipped))
     except (OSError, SafetensorError) as error:
-        raise CheckpointError(f"expected a surrogate written by benchmarks.fit_accuracy_surrogate, got {path or SHIPPED}: {error}") from error
+        raise CheckpointError(
+            f"expected a surrogate written by benchmarks.fit_accuracy_surrogate, got {path or SHIPPED}: {error}"
+        ) from error
     missing = {"weight_1", "bias_1", "weight_2", "bias_2", "weight_3", "bias_3", "mean", "std", "ceiling"} - set(tensors)
     if missing:
         raise CheckpointError(f"expected a surrogate's tensors in {path or SHIPPED}, got none named {', '.join(sorted(missing))}")

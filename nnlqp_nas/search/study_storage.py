@@ -51,7 +51,9 @@ class StudyStorage:
         if known is None:
             study.set_user_attr("facts", facts)
         elif known != facts:
-            differing = ", ".join(f"{name}: {known.get(name)} there, {value} here" for name, value in facts.items() if known.get(name) != value)
+            differing = ", ".join(
+                f"{name}: {known.get(name)} there, {value} here" for name, value in facts.items() if known.get(name) != value
+            )
             raise InvalidSettingError(f"expected {self.url} to hold this search, got another ({differing}); use another output folder")
         return study
 
