@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import prod
 
-from ..core import INPUT, PART, InvalidModelError, ModelGraph, Operator, Shape
+from ..core import INPUT, PART, AttributeValue, InvalidModelError, ModelGraph, Operator, Shape
 
 _RESHAPING = frozenset({"Reshape", "Flatten", "Squeeze", "Unsqueeze"})
 _BROADCASTING = frozenset({"Concat", "Add", "Sub", "Mul", "Div", "Where"})
 
 
+# Which axis holds the batch, and how many of that axis' elements stand before it: a reshape of (L, N, C)
+# to (L * N, C), as sequence-first attention does, leaves L before the batch inside axis 0.
+_Place = tuple[int, int]
+
+
 def batch_axes(graph: ModelGraph) -> list[int | None]:
     """Return, for each node, the axis of its result that grows with the batch size; None where none does."""
-    axes: list[int | None] = []
-    for operator, sources in zip(graph.operators, graph.sources, strict=True):
-        axes.append(batch_axis(operator, [axes[source] for source in sources]))
-    return axes
+    return _batch_axes(graph.operators, graph.sources, 1)
+
+
+def _batch_axes(operators: Sequence[Operator], sources: Sequence[tuple[int, ...]], batch_size: int) -> list[int | None]:
+    places: list[_Place | None] = []
+    for operator, read in zip(operators, sources, strict=True):
+        places.append(_batch_place(operator, [places[source] for source in read], batch_size))
+    return [None if place is None else place[0] for place in places]
 
 
 def at_batch_size(shape: Shape, axis: int | None, batch_size: int) -> Shape:
@@ -25,40 +35,45 @@ def at_batch_size(shape: Shape, axis: int | None, batch_size: int) -> Shape:
     return (*shape[:axis], shape[axis] * batch_size, *shape[axis + 1 :])
 
 
-def batch_axis(operator: Operator, axes: list[int | None]) -> int | None:
-    """Return the batch axis of an operator's result, given those of what it reads."""
-    if operator.op_type == INPUT or not axes:
-        return 0 if operator.output and operator.op_type in (INPUT, "Zero") else None
-    at = next((i for i, axis in enumerate(axes) if axis is not None), None)
+def _batch_place(operator: Operator, places: list[_Place | None], batch_size: int) -> _Place | None:
+    if not places:
+        return (0, 1) if operator.output and operator.op_type in (INPUT, "Zero") else None
+    at = next((i for i, place in enumerate(places) if place is not None), None)
     if at is None:
         return None
-    axis, shape, output = axes[at] or 0, operator.inputs[at], operator.output
+    axis, n_before = places[at] or (0, 1)
+    if operator.op_type in _RESHAPING:
+        return _after_reshape(operator.inputs[at], axis, n_before, operator.output, batch_size)
+    return _after_layer(operator, at, axis), n_before
+
+
+def _after_layer(operator: Operator, at: int, axis: int) -> int:
+    shape, output = operator.inputs[at], operator.output
     if operator.op_type == PART:
         return axis
     if operator.op_type == "Transpose":
         order = operator.attribute("perm")
         return order.index(axis) if isinstance(order, tuple) else len(shape) - 1 - axis
-    if operator.op_type in _RESHAPING:
-        return _after_reshape(shape, axis, output)
     if operator.op_type == "Gather":
         return _after_gather(operator, at, axis)
-    if len(output) == len(shape):
-        return axis
-    if len(output) > len(shape):
+    if len(output) >= len(shape):
         return axis + len(output) - len(shape)
     return _after_reduction(operator, axis)
 
 
-def _after_reshape(shape: Shape, axis: int, output: Shape) -> int | None:
-    """The batch stays where as many elements stand before it; its dimension may take up dimensions behind it."""
-    before = prod(shape[:axis])
-    at = [k for k in range(len(output)) if prod(output[:k]) == before]
-    if not at:
-        return next((k for k in range(len(output)) if prod(output[: k + 1]) > before), None)
-    return next((k for k in at if output[k] == shape[axis]), at[-1])
+def _after_reshape(shape: Shape, axis: int, n_before: int, output: Shape, batch_size: int) -> _Place:
+    """As many elements stand before the batch as did."""
+    before = prod(shape[:axis]) * n_before
+    if len(output) == 2:  # rows of features, for a matrix product: the batch is among the rows
+        return 0, before
+    exact = [k for k in range(len(output)) if prod(output[:k]) == before]
+    if exact:
+        return next((k for k in exact if output[k] % batch_size == 0), exact[0]), 1
+    k = next((k for k in range(len(output)) if prod(output[: k + 1]) > before), 0)
+    return k, max(1, before // prod(output[:k]))
 
 
-def _after_gather(operator: Operator, at: int, axis: int) -> int | None:
+def _after_gather(operator: Operator, at: int, axis: int) -> int:
     gathered = operator.attribute("axis", 0)
     gathered = gathered if isinstance(gathered, int) else 0
     if operator.attribute("positions") is not None:
@@ -66,7 +81,7 @@ def _after_gather(operator: Operator, at: int, axis: int) -> int | None:
     return axis if axis < gathered else axis + len(operator.output) - len(operator.inputs[at])
 
 
-def _after_reduction(operator: Operator, axis: int) -> int | None:
+def _after_reduction(operator: Operator, axis: int) -> int:
     reduced = operator.attribute("input_1", ())
     positions = reduced if isinstance(reduced, tuple) else (reduced,)
     return axis - sum(1 for at in positions if isinstance(at, int) and at < axis)
@@ -78,19 +93,23 @@ def without_batch(operators: list[Operator], sources: list[tuple[int, ...]], bat
     Raises:
         InvalidModelError: If the batch dimension cannot be told from the others.
     """
-    axes: list[int | None] = []
-    for operator, read in zip(operators, sources, strict=True):
-        axes.append(batch_axis(operator, [axes[source] for source in read]))
+    axes = _batch_axes(operators, sources, batch_size)
     return [
         Operator(
-            operator.op_type,
-            operator.attributes,
+            *_type_and_attributes(operator, [axes[source] for source in read]),
             tuple(_divided(operator, shape, axes[source], batch_size) for shape, source in zip(operator.inputs, read, strict=True)),
             _weights_without_batch(operator, axis, batch_size),
             _divided(operator, operator.output, axis, batch_size),
         )
         for operator, read, axis in zip(operators, sources, axes, strict=True)
     ]
+
+
+def _type_and_attributes(operator: Operator, axes: list[int | None]) -> tuple[str, tuple[tuple[str, AttributeValue], ...]]:
+    """A flattening that puts a batch from another axis among the rows is a reshape at any other batch size."""
+    if operator.op_type == "Flatten" and axes[0]:
+        return "Reshape", ()
+    return operator.op_type, operator.attributes
 
 
 def _divided(operator: Operator, shape: Shape, axis: int | None, batch_size: int) -> Shape:

@@ -62,8 +62,8 @@ def _read_proto(model: onnx.ModelProto, view: GraphView) -> ModelGraph:
         sort_nodes(skeleton.model.graph)
         skeleton.model.CopyFrom(with_shapes(skeleton.model, view))
         return _Reader(skeleton).graph()
-    except InvalidModelError:
-        raise
+    except InvalidModelError as error:  # names of a damaged file may hold anything
+        raise InvalidModelError(" ".join(str(error).split())[:500]) from error
     except Exception as error:  # a damaged file can break any assumption: names that are no text, attributes of another type
         reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
         raise InvalidModelError(
@@ -112,8 +112,7 @@ class _Reader:
         outputs = [argument.node for output in graph.output if isinstance(argument := self._arguments[output.name], Activation)]
         if not outputs:
             raise InvalidModelError("expected an output that depends on the input, got constants only; export the network to ONNX again")
-        if self._skeleton.batch_size > 1:
-            self._operators = without_batch(self._operators, self._sources, self._skeleton.batch_size)
+        self._operators = without_batch(self._operators, self._sources, self._skeleton.batch_size)
         return ModelGraph(tuple(self._operators), tuple(self._sources), tuple(dict.fromkeys(outputs)))
 
     def _append(self, name: str, operator: Operator, sources: tuple[int, ...]) -> int:

@@ -94,7 +94,8 @@ def export_module(module: nn.Module, input_shape: Sequence[int] | Sequence[Seque
     try:
         logger.setLevel(logging.ERROR)
         module.eval()
-        with warnings.catch_warnings(), torch.no_grad():
+        # Gradients stay on: without them, attention takes a fused path that ONNX cannot express.
+        with warnings.catch_warnings(), torch.enable_grad():
             warnings.simplefilter("ignore")
             torch.onnx.export(module, inputs, file, opset_version=OPSET, dynamo=False, training=torch.onnx.TrainingMode.PRESERVE)
     except Exception as error:

@@ -5,10 +5,10 @@ from math import prod
 from pathlib import Path
 
 import pytest
-from nnlqp_nas.search_spaces.nasbench201 import NasBench201
 
 from nnlqp_nas.core import GraphView
 from nnlqp_nas.graphs import LayerBuilder, graph_cost, operator_cost
+from nnlqp_nas.search_spaces.nasbench201 import NasBench201
 
 TABLE = Path(os.environ.get("NNLQP_NAS_DATA", Path(__file__).parents[3] / "shared" / "data")) / "nasbench201_static.parquet"
 

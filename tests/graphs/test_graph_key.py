@@ -7,10 +7,10 @@ import onnx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from nnlqp_nas.search_spaces.nasbench201 import NasBench201
 
 from nnlqp_nas.core import GraphView, ModelGraph, Operator
 from nnlqp_nas.graphs import read_graph, to_onnx
+from nnlqp_nas.search_spaces.nasbench201 import NasBench201
 
 SPACE = NasBench201(n_cells=1)
 GRAPH = SPACE.graph(SPACE.decode("|nor_conv_3x3~0|+|skip_connect~0|nor_conv_1x1~1|+|avg_pool_3x3~0|nor_conv_3x3~1|skip_connect~2|"))

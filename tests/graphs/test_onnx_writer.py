@@ -6,10 +6,10 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
-from nnlqp_nas.search_spaces.nasbench201 import NasBench201
 
 from nnlqp_nas.core import GraphView, InvalidSettingError, ModelGraph
 from nnlqp_nas.graphs import LayerBuilder, to_onnx
+from nnlqp_nas.search_spaces.nasbench201 import NasBench201
 
 Zoo = Callable[[GraphView], ModelGraph]
 _SMALLEST_NORMAL = float(np.finfo(np.float32).tiny)

@@ -4,10 +4,10 @@ from collections.abc import Callable
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from nnlqp_nas.search_spaces.nasbench201 import NasBench201
 
 from nnlqp_nas.core import GraphView, ModelGraph
 from nnlqp_nas.graphs import LayerBuilder, optimised
+from nnlqp_nas.search_spaces.nasbench201 import NasBench201
 
 SPACE = NasBench201(n_cells=1)
 

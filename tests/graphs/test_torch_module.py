@@ -7,11 +7,11 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
-from nnlqp_nas.search_spaces.nasbench201 import NasBench201
 
 from nnlqp_nas.core import GraphView, InvalidModelError, ModelGraph
-from nnlqp_nas.graphs import read_graph
+from nnlqp_nas.graphs import read_graph, to_onnx
 from nnlqp_nas.graphs.torch_module import GraphModule, export_module, to_module
+from nnlqp_nas.search_spaces.nasbench201 import NasBench201
 
 Zoo = Callable[[GraphView], ModelGraph]
 SPACE = NasBench201(n_cells=1)
@@ -80,3 +80,26 @@ def test_a_module_without_input_shape_is_refused() -> None:
         read_graph(torch.nn.Linear(3, 4))
     with pytest.raises(InvalidModelError, match=r"torch\.onnx\.export can trace"):
         read_graph(torch.nn.Linear(3, 4), input_shape=(5,))
+
+
+class SequenceFirst(torch.nn.Module):
+    """A class token and PyTorch's own attention, which puts the batch behind the sequence."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.token = torch.nn.Parameter(torch.zeros(1, 1, 16))
+        self.attention = torch.nn.TransformerEncoderLayer(16, 2, 32, batch_first=True)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        tokens = x.flatten(2).transpose(1, 2)
+        tokens = torch.cat([self.token.expand(x.shape[0], -1, -1), tokens], 1)
+        y: torch.Tensor = self.attention(tokens)[:, 0]
+        return y
+
+
+def test_attention_is_the_same_network_at_every_batch_size() -> None:
+    module = SequenceFirst()
+    keys = {read_graph(module, input_shape=(batch_size, 16, 3, 3)).key for batch_size in (1, 4)}
+    graph = read_graph(module, input_shape=(1, 16, 3, 3))
+    assert keys == {read_graph(to_onnx(graph, 4)).key}
+    assert to_module(graph)(torch.zeros(3, 16, 3, 3)).shape == (3, 16)
