@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -87,6 +88,12 @@ def load_predictor(name_or_path: str | os.PathLike[str] = DEFAULT) -> LatencyPre
         CheckpointError: If it is no file, truncated, of another format, or unsafe.
     """
     path = find_checkpoint(name_or_path)
+    state = path.stat()
+    return _load(path.resolve(), state.st_mtime_ns, state.st_size)
+
+
+@lru_cache(maxsize=4)  # predictors are immutable, so that several oracles may share one
+def _load(path: Path, changed_at_ns: int, size_bytes: int) -> LatencyPredictor:  # noqa: ARG001 - they tell versions of a file apart
     cls: Any = load_plugin(PREDICTORS, read_header(path)["predictor"])
     try:
         predictor: LatencyPredictor = cls.load(path)

@@ -293,3 +293,10 @@ def test_every_name_of_the_surface_is_there() -> None:
     assert set(nnlqp_nas.__all__) <= set(dir(nnlqp_nas))
     with pytest.raises(AttributeError, match="nothing"):
         nnlqp_nas.nothing  # noqa: B018
+
+
+def test_a_checkpoint_written_again_is_loaded_again(checkpoint: Path) -> None:
+    first = nnlqp_nas.load_predictor(str(checkpoint))
+    assert nnlqp_nas.load_predictor(str(checkpoint)) is first
+    ConstantPredictor({T4: 1.0}).save(checkpoint)
+    assert nnlqp_nas.load_predictor(str(checkpoint)).platforms == (T4,)

@@ -47,16 +47,14 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _chosen(arguments: argparse.Namespace) -> tuple[LatencyPredictor, Sequence[Platform]]:
-    from ..checkpoints import DEFAULT, load_predictor, predicted_platforms
+    from ..checkpoints import DEFAULT, load_predictor
     from ..platform_status import resolve_platform
 
-    name = arguments.predictor or DEFAULT
-    predictable = predicted_platforms(name)
-    platforms = [resolve_platform(text, name) for text in arguments.platform]
+    predictor = load_predictor(arguments.predictor or DEFAULT)
+    platforms = [resolve_platform(text, predictor) for text in arguments.platform]
     for platform in platforms:
-        if platform not in predictable:
-            raise UnknownPlatformError.among("predictable platform", str(platform), map(str, predictable))
-    predictor = load_predictor(name)
+        if platform not in predictor.platforms:
+            raise UnknownPlatformError.among("predictable platform", str(platform), map(str, predictor.platforms))
     return predictor, list(dict.fromkeys(platforms)) or predictor.platforms
 
 
