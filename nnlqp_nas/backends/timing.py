@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 from ..core import TimingProtocol
 
+_Times = NDArray[np.float64]
+
 WIDE_SPREAD = 0.1
 _CHECK_GROWTH = 1.1
 
@@ -29,8 +31,9 @@ class RunTimes:
         std_ms: Standard deviation.
         n_runs: Number of counted runs.
         n_warmup: Number of runs before them.
-        cpu_ms: CPU time of the whole process per counted run.
-        wall_over_cpu: Wall time over CPU time of the counted runs.
+        n_discarded: Number of runs among them that were disturbed and not counted.
+        cpu_ms: CPU time of the whole process per run, discarded ones included.
+        wall_over_cpu: Wall time over CPU time, discarded runs included.
         is_steady: Whether the two medians of the stop rule agreed.
     """
 
@@ -41,19 +44,24 @@ class RunTimes:
     std_ms: float
     n_runs: int
     n_warmup: int
+    n_discarded: int
     cpu_ms: float
     wall_over_cpu: float
     is_steady: bool
 
 
-def time_runs(run: Callable[[], None], protocol: TimingProtocol) -> RunTimes:
-    """Warm up, then time runs of ``run`` until the protocol's stop rule holds."""
+def time_runs(run: Callable[[], None], protocol: TimingProtocol, is_discarding: bool = True) -> RunTimes:
+    """Warm up, then time runs of ``run`` until the protocol's stop rule holds.
+
+    A run is discarded if something else held the core meanwhile (its wall time is above
+    ``protocol.disturbed`` times its CPU time), and so is the run after it, which finds cold caches. Where
+    fewer than ``min_runs`` are left, all runs count: the caller sees it in ``wall_over_cpu``.
+    """
     n_warmup = _warm_up(run, protocol.warmup_s)
-    times_ns: list[int] = []
-    cpu_from, wall_from = time.process_time_ns(), time.perf_counter_ns()
-    is_steady = _count_runs(run, protocol, times_ns, wall_from)
-    wall_ns, cpu_ns = time.perf_counter_ns() - wall_from, time.process_time_ns() - cpu_from
-    times_ms = np.asarray(times_ns, dtype=np.float64) / 1e6
+    wall_ns, cpu_ns = _repeat(run, protocol, is_discarding)
+    is_kept = _undisturbed(wall_ns, cpu_ns, protocol, is_discarding)
+    times_ms = wall_ns[is_kept] / 1e6
+    is_steady = _is_steady(times_ms, protocol.steady)
     low, median, high = (float(value) for value in np.percentile(times_ms, (25, 50, 75)))
     return RunTimes(
         median_ms=median,
@@ -61,10 +69,11 @@ def time_runs(run: Callable[[], None], protocol: TimingProtocol) -> RunTimes:
         high_ms=high,
         min_ms=float(times_ms.min()),
         std_ms=float(times_ms.std()),
-        n_runs=len(times_ns),
+        n_runs=len(times_ms),
         n_warmup=n_warmup,
-        cpu_ms=cpu_ns / 1e6 / len(times_ns),
-        wall_over_cpu=wall_ns / max(cpu_ns, 1),
+        n_discarded=len(wall_ns) - len(times_ms),
+        cpu_ms=float(cpu_ns.mean()) / 1e6,
+        wall_over_cpu=float(wall_ns.sum() / max(cpu_ns.sum(), 1)),
         is_steady=is_steady,
     )
 
@@ -85,11 +94,11 @@ def time_undisturbed(run: Callable[[], None], protocol: TimingProtocol, is_retry
     gc.collect()
     gc.disable()
     try:
-        attempts = [time_runs(run, protocol)]
+        attempts = [time_runs(run, protocol, is_retrying)]
         while is_retrying and _is_disturbed(attempts[-1], protocol) and len(attempts) <= protocol.n_retries:
             if time.perf_counter() + 2 * (protocol.warmup_s + protocol.max_time_s) > until:
                 break
-            attempts.append(time_runs(run, protocol))
+            attempts.append(time_runs(run, protocol, is_retrying))
     finally:
         gc.enable()
     best = min(attempts, key=lambda attempt: attempt.wall_over_cpu) if is_retrying else attempts[0]
@@ -103,7 +112,7 @@ def time_undisturbed(run: Callable[[], None], protocol: TimingProtocol, is_retry
 
 
 def _is_disturbed(times: RunTimes, protocol: TimingProtocol) -> bool:
-    return times.wall_over_cpu > protocol.disturbed
+    return times.wall_over_cpu > protocol.disturbed and times.n_discarded == 0
 
 
 def _warm_up(run: Callable[[], None], warmup_s: float) -> int:
@@ -114,25 +123,45 @@ def _warm_up(run: Callable[[], None], warmup_s: float) -> int:
     return n_runs
 
 
-def _count_runs(run: Callable[[], None], protocol: TimingProtocol, times_ns: list[int], start_ns: int) -> bool:
-    """Append the wall time of each run; return whether the runs ended steady."""
-    clock = time.perf_counter_ns
-    least_ns, most_ns = start_ns + int(protocol.min_time_s * 1e9), start_ns + int(protocol.max_time_s * 1e9)
+def _repeat(run: Callable[[], None], protocol: TimingProtocol, is_discarding: bool) -> tuple[_Times, _Times]:
+    """Return wall and CPU time of each run, float64, nanoseconds."""
+    wall, cpu = time.perf_counter_ns, time.process_time_ns
+    times: list[tuple[int, int]] = []
+    start = wall()
+    least, most = start + int(protocol.min_time_s * 1e9), start + int(protocol.max_time_s * 1e9)
     check_at = protocol.min_runs
     while True:
-        begin = clock()
+        cpu_from, wall_from = cpu(), wall()
         run()
-        end = clock()
-        times_ns.append(end - begin)
-        if len(times_ns) >= check_at and end >= least_ns:
-            if _is_steady(np.asarray(times_ns), protocol.steady):
-                return True
-            # Checks further and further apart: they cost time and caches.
-            check_at = int(len(times_ns) * _CHECK_GROWTH) + 1
-        if end >= most_ns:
-            return _is_steady(np.asarray(times_ns), protocol.steady)
+        wall_to, cpu_to = wall(), cpu()
+        times.append((wall_to - wall_from, cpu_to - cpu_from))
+        if wall_to < most and (len(times) < check_at or wall_to < least):
+            continue
+        wall_ns, cpu_ns = np.asarray(times, dtype=np.float64).T
+        kept = wall_ns[_undisturbed(wall_ns, cpu_ns, protocol, is_discarding)]
+        has_settled = len(kept) >= protocol.min_runs and _is_steady(kept, protocol.steady)
+        if wall_to >= most or (has_settled and not _has_lost(wall_ns, cpu_ns, protocol, is_discarding)):
+            return wall_ns, cpu_ns
+        # Checks further and further apart: they cost time and caches.
+        check_at = int(len(times) * _CHECK_GROWTH) + 1
 
 
-def _is_steady(times_ns: NDArray[np.int64], tolerance: float) -> bool:
-    median = float(np.median(times_ns))
-    return abs(float(np.median(times_ns[len(times_ns) // 2 :])) - median) <= tolerance * median
+def _undisturbed(wall_ns: _Times, cpu_ns: _Times, protocol: TimingProtocol, is_discarding: bool) -> NDArray[np.bool_]:
+    """Return which runs count."""
+    everything = np.ones(len(wall_ns), dtype=bool)
+    if not is_discarding:
+        return everything
+    is_disturbed = wall_ns > protocol.disturbed * cpu_ns
+    is_disturbed[1:] |= is_disturbed[:-1].copy()
+    return ~is_disturbed if np.count_nonzero(~is_disturbed) >= protocol.min_runs else everything
+
+
+def _has_lost(wall_ns: _Times, cpu_ns: _Times, protocol: TimingProtocol, is_discarding: bool) -> bool:
+    """Whether so many runs were disturbed that none could be discarded: more runs may still find a quiet moment."""
+    is_disturbed = wall_ns.sum() > protocol.disturbed * cpu_ns.sum()
+    return is_discarding and bool(is_disturbed) and bool(_undisturbed(wall_ns, cpu_ns, protocol, True).all())
+
+
+def _is_steady(times: _Times, tolerance: float) -> bool:
+    median = float(np.median(times))
+    return abs(float(np.median(times[len(times) // 2 :])) - median) <= tolerance * median

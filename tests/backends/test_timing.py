@@ -18,12 +18,12 @@ def test_the_number_of_runs_is_true() -> None:
     counter = count(1)
     times = time_runs(lambda: (spin(1e-3), next(counter))[0], _PROTOCOL)
     assert times.n_warmup >= 1
-    assert times.n_runs + times.n_warmup == next(counter) - 1
+    assert times.n_runs + times.n_warmup + times.n_discarded == next(counter) - 1
     assert times.n_runs >= _PROTOCOL.min_runs
 
 
 def test_runs_go_on_until_both_least_count_and_least_time_are_met() -> None:
-    slow = time_runs(lambda: spin(0.01), _PROTOCOL)
+    slow = time_runs(lambda: spin(0.01), _PROTOCOL, is_discarding=False)
     assert slow.n_runs == _PROTOCOL.min_runs
     fast = time_runs(lambda: spin(1e-4), _PROTOCOL)
     assert fast.n_runs > _PROTOCOL.min_runs
@@ -49,11 +49,20 @@ def test_a_disturbed_measurement_is_taken_again_and_says_so() -> None:
     assert waiting["wall_over_cpu"] > _PROTOCOL.disturbed
 
 
+def test_runs_that_something_interrupted_do_not_count() -> None:
+    turns = count()
+    times = time_runs(lambda: (spin(1e-3), time.sleep(4e-3 if next(turns) % 5 == 0 else 0.0))[0], _PROTOCOL)
+    assert times.n_discarded > 0
+    assert times.n_runs >= _PROTOCOL.min_runs
+    assert times.median_ms < 2.0 * times.min_ms
+    assert times.wall_over_cpu > _PROTOCOL.disturbed
+
+
 def test_nothing_is_taken_again_without_time_or_reason() -> None:
     for is_retrying, time_left_s in ((False, 60.0), (True, 0.1)):
         counter = count(1)
         times = time_undisturbed(lambda: (time.sleep(2e-3), next(counter))[0], _PROTOCOL, is_retrying, time_left_s)  # noqa: B023
-        assert times["n_runs"] + times["n_warmup"] == next(counter) - 1
+        assert times["n_runs"] + times["n_warmup"] + times["n_discarded"] == next(counter) - 1
 
 
 def test_the_host_is_named_alike_each_time() -> None:
