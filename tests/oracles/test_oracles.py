@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from nnlqp_nas.search_spaces.nasbench201 import NasBench201
 
 from nnlqp_nas.core import (
     Architecture,
@@ -30,6 +29,7 @@ from nnlqp_nas.core import (
 from nnlqp_nas.database import open_database
 from nnlqp_nas.graphs import LayerBuilder, to_onnx
 from nnlqp_nas.oracles import CachedOracle, CascadeOracle, DeferredOracle, LoweringOracle, MeasuredOracle, PredictedOracle
+from nnlqp_nas.search_spaces.nasbench201 import NasBench201
 from nnlqp_nas.testing import ConstantPredictor, InstantBackend
 from nnlqp_nas.testing.instant_backend import PLATFORM
 from nnlqp_nas.testing.oracle_contract import LatencyOracleContract, write_networks
