@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -41,7 +42,7 @@ def fit_member(x: torch.Tensor, z: torch.Tensor, seed: int) -> list[torch.Tensor
     """Train one perceptron and return its weights and biases, layer by layer."""
     torch.manual_seed(seed)
     sizes = (x.shape[1], HIDDEN, HIDDEN, z.shape[1])
-    layers = [torch.nn.Linear(a, b) for a, b in zip(sizes, sizes[1:], strict=False)]
+    layers = [torch.nn.Linear(a, b) for a, b in pairwise(sizes)]
     net = torch.nn.Sequential(layers[0], torch.nn.SiLU(), layers[1], torch.nn.SiLU(), layers[2])
     n_steps = len(x) // BATCH
     optimiser = torch.optim.AdamW(net.parameters(), lr=RATE, weight_decay=DECAY)
@@ -103,7 +104,7 @@ def main() -> None:
     card = {
         "what": "NAS-Bench-201 test accuracy after 200 epochs (mean over seeds), predicted from the cell",
         "data": "NATS-Bench topology space (Dong et al., arXiv 2009.00437); the table itself is not shipped",
-        "split": f"numpy default_rng({SEED}).permutation: {N_FIT} cells fitted on, {N_VALIDATION} to choose settings, the rest for the errors",
+        "split": f"numpy default_rng({SEED}).permutation: {N_FIT} cells to fit, {N_VALIDATION} to choose settings, the rest for the errors",
         "seed": SEED,
         "model": f"{MEMBERS} perceptrons 445-{HIDDEN}-{HIDDEN}-3 (SiLU), {EPOCHS} epochs of AdamW, weight decay {DECAY}, peak rate {RATE}",
         "command": "python -m benchmarks.fit_accuracy_surrogate DATA_FOLDER",

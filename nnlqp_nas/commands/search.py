@@ -71,7 +71,8 @@ class _Search:
         self.search = instantiate(settings.search, "search")
         if self.quality.space not in (None, self.space.name):
             raise InvalidSettingError(
-                f"expected a quality for space {self.space.name}, got {self.quality.name} for {self.quality.space}; give your own: quality=function"
+                f"expected a quality for space {self.space.name}, got {self.quality.name} for {self.quality.space}; "
+                "give your own: quality=function quality.function.path=my_module.accuracy"
             )
         self.platform: Platform = resolve_platform(settings.platform)
         self.folder = Path(settings.output or f"runs/search/{datetime.now():%Y-%m-%d_%H-%M-%S}")
@@ -142,7 +143,7 @@ class _Search:
         graphs = [self.space.graph(self.space.sample(rng), self.platform.view) for _ in range(adapt.n_candidates)]
         chosen = [graphs[i] for i in select_support_set(graphs, adapt.n_samples, self.settings.seed)]
         with _bar(len(chosen), "measure") as bar:
-            answers = oracle.query(chosen, self.settings.batch_size, lambda answer: bar.update())
+            answers = oracle.query(chosen, self.settings.batch_size, lambda _: bar.update())
         good = [(graph, answer.latency_ms) for graph, answer in zip(chosen, answers, strict=True) if isinstance(answer, Measurement)]
         if len(good) < max(2, len(chosen) // 2):
             reason = next(answer.reason for answer in answers if not isinstance(answer, Measurement))

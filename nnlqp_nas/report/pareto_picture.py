@@ -86,7 +86,7 @@ def _draw_findings(axes: Axes, outcome: SearchOutcome) -> None:
         label="predicted, with interval",
         zorder=5,
     )
-    measured_ms = [finding.measured_ms for finding in verified]
+    measured_ms = [finding.measured_ms or finding.predicted_ms for finding in verified]
     axes.scatter(measured_ms, y, s=48, marker="D", color=MEASURED, edgecolors="white", linewidths=0.9, label="measured", zorder=6)
 
 

@@ -16,7 +16,7 @@ class Candidate:
         architecture: The member of the space.
         graph_key: Structural key of its graph, in the view that the platform executes.
         predicted_ms: Latency the oracle told, milliseconds for the whole batch.
-        interval_ms: ``(low, high)`` the oracle told; twice ``predicted_ms`` where it told none.
+        interval_ms: ``(low, high)`` the oracle told; both ends ``predicted_ms`` where it told none.
         accuracy: Its quality, or None where it was never evaluated.
     """
 

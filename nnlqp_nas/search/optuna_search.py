@@ -59,7 +59,7 @@ class OptunaSearch:
         try:
             run = _Run(problem, self.setting, storage or StudyStorage())
             while not run.is_over():
-                run.step(on_progress or (lambda n_priced, n_evaluated: None))
+                run.step(on_progress or _ignore)
         finally:
             optuna.logging.set_verbosity(verbosity)
         run.require_feasible()
@@ -90,8 +90,9 @@ class _Run:
         if self.n_evaluated:
             return
         fastest = min((candidate.interval_ms[1] for candidate in self.known.values()), default=float("nan"))
+        problem = self.problem
         raise InvalidSettingError(
-            f"expected a budget that some network of {self.problem.space.name} meets on {self.problem.platform}, got {self.problem.budget_ms:g} ms: "
+            f"expected a budget that some network of {problem.space.name} meets on {problem.platform}, got {problem.budget_ms:g} ms: "
             f"the fastest of {len(self.known)} priced may take {fastest:.4g} ms; raise budget_ms"
         )
 
@@ -101,7 +102,7 @@ class _Run:
         rng = np.random.default_rng([self.problem.seed, 1, self.n_asked])
         proposals: dict[str, tuple[optuna.Trial, Architecture, ModelGraph]] = {}
         for _ in range(min(self.setting.n_ask, self.problem.max_priced - len(self.known))):
-            trial, architecture, graph = self._propose(study, study.ask())
+            trial, architecture, graph = self._propose(study.ask())
             if graph.key in self.known or graph.key in proposals:
                 self._tell_again(study, trial, self.known.get(graph.key))
                 trial, architecture, graph = self._propose_mutant(study, rng, proposals) or (trial, architecture, graph)
@@ -121,10 +122,10 @@ class _Run:
             self._study = self.setting.make_study(self.told, derive_seed(self.problem.seed, self.n_asked))
         return self._study
 
-    def _propose(self, study: optuna.Study, trial: optuna.Trial) -> tuple[optuna.Trial, Architecture, ModelGraph]:
+    def _propose(self, trial: optuna.Trial) -> tuple[optuna.Trial, Architecture, ModelGraph]:
         space = self.problem.space
         choices = [trial.suggest_categorical(parameter.name, parameter.choices) for parameter in space.parameters]
-        architecture = space.architecture(*choices)
+        architecture = space.architecture(*(choice for choice in choices if choice is not None))
         self.n_asked += 1
         return trial, architecture, space.graph(architecture, self.problem.platform.view)
 
@@ -139,7 +140,7 @@ class _Run:
             key = space.graph(mutant, self.problem.platform.view).key
             if key not in self.known and key not in proposals:
                 study.enqueue_trial(_read_choices(space, mutant))
-                return self._propose(study, study.ask())
+                return self._propose(study.ask())
         return None
 
     def _tell_again(self, study: optuna.Study, trial: optuna.Trial, known: Candidate | None) -> None:
@@ -175,6 +176,10 @@ class _Run:
 
 def _read_choices(space: SearchSpace, architecture: Architecture) -> dict[str, int | float | str]:
     return {parameter.name: parameter.choices[digit] for parameter, digit in zip(space.parameters, architecture.code, strict=True)}
+
+
+def _ignore(*_: int) -> None:
+    pass
 
 
 def _state(name: str) -> optuna.trial.TrialState:

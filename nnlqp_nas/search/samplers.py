@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -71,7 +71,7 @@ class SamplerSetting:
         """Return a study in memory that shows the sampler what it should see of the trials told before."""
         import optuna
 
-        study = optuna.create_study(directions=["maximize", "minimize"][: self.n_objectives], sampler=self.make_sampler(seed))
+        study = optuna.create_study(directions=directions(self.n_objectives), sampler=self.make_sampler(seed))
         study.add_trials(told if self.is_genetic else self._choose_window(told))
         return study
 
@@ -84,6 +84,12 @@ class SamplerSetting:
         best = sorted(rated, key=lambda i: told[i].values[0], reverse=True)[: self.memory // 3]
         newest = range(len(told) - self.memory + len(best), len(told))
         return [told[i] for i in sorted({*best, *newest})]
+
+
+def directions(n_objectives: int) -> list[Literal["maximize", "minimize"]]:
+    """Return what is done with each objective: accuracy, and latency where there are two."""
+    both: list[Literal["maximize", "minimize"]] = ["maximize", "minimize"]
+    return both[:n_objectives]
 
 
 def derive_seed(seed: int, step: int) -> int:

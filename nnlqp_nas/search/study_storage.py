@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..core import Architecture, InvalidSettingError
 from .candidate import Candidate
+from .samplers import directions
 
 if TYPE_CHECKING:
     import optuna
@@ -42,9 +43,10 @@ class StudyStorage:
         """
         import optuna
 
-        directions = ["maximize", "minimize"][:n_objectives]
         try:
-            study = optuna.create_study(study_name=self.name, storage=self._connect(), directions=directions, load_if_exists=True)
+            study = optuna.create_study(
+                study_name=self.name, storage=self._connect(), directions=directions(n_objectives), load_if_exists=True
+            )
         except Exception as error:
             raise InvalidSettingError(f"expected a study storage at {self.url}, got: {_one_line(error)}") from error
         known = study.user_attrs.get("facts")

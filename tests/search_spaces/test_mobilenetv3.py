@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from nnlqp_nas.search_spaces.mobilenetv3 import DEPTHS, EXPANSIONS, KERNELS, RESOLUTIONS, MobileNetV3, make_divisible
 
 from nnlqp_nas.core import Architecture, GraphView, InvalidSettingError
 from nnlqp_nas.graphs import graph_cost
+from nnlqp_nas.search_spaces.mobilenetv3 import DEPTHS, EXPANSIONS, KERNELS, RESOLUTIONS, MobileNetV3, make_divisible
 from nnlqp_nas.testing.search_space_contract import SearchSpaceContract
 
 from .published_tables import read_table

@@ -1,9 +1,9 @@
 from __future__ import annotations
 
 import pytest
-from nnlqp_nas.search_spaces.nasbench201 import NasBench201
 
 from nnlqp_nas.core import GraphView, InvalidSettingError
+from nnlqp_nas.search_spaces.nasbench201 import NasBench201
 from nnlqp_nas.testing.search_space_contract import SearchSpaceContract
 
 from .published_tables import read_table
