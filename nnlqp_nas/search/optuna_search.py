@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..core import Architecture, InvalidSettingError, MeasurementFailure, ModelGraph, SearchSpace
+from ..core import Architecture, InvalidSettingError, MeasurementFailure, SearchSpace
 from .candidate import Candidate, rank_distinct
 from .problem import SearchProblem
 from .samplers import SamplerSetting, derive_seed
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     import optuna
 
 OnProgress = Callable[[int, int], None]
+_Proposal = tuple["optuna.Trial", Architecture]
 _PARENTS = 32
 _TRIES = 8
 
@@ -80,6 +82,8 @@ class _Run:
         self.n_evaluated = sum(candidate.accuracy is not None for candidate in self.known.values())
         self.n_asked = len(self.known)
         self._study: optuna.Study | None = None
+        self._keys = {candidate.architecture: candidate.graph_key for candidate in self.known.values()}
+        self._graph = lru_cache(maxsize=4 * setting.n_ask)(lambda architecture: problem.space.graph(architecture, problem.platform.view))
 
     def is_over(self) -> bool:
         problem = self.problem
@@ -100,21 +104,23 @@ class _Run:
         """Propose, price and rate one batch."""
         study = self._open_study()
         rng = np.random.default_rng([self.problem.seed, 1, self.n_asked])
-        proposals: dict[str, tuple[optuna.Trial, Architecture, ModelGraph]] = {}
+        proposals: dict[str, _Proposal] = {}
         for _ in range(min(self.setting.n_ask, self.problem.max_priced - len(self.known))):
-            trial, architecture, graph = self._propose(study.ask())
-            if graph.key in self.known or graph.key in proposals:
-                self._tell_again(study, trial, self.known.get(graph.key))
-                trial, architecture, graph = self._propose_mutant(study, rng, proposals) or (trial, architecture, graph)
-            if graph.key not in self.known:
-                proposals.setdefault(graph.key, (trial, architecture, graph))
-        answers = self.problem.oracle.query([graph for _, _, graph in proposals.values()], self.problem.batch_size) if proposals else []
-        for (trial, architecture, graph), answer in zip(proposals.values(), answers, strict=True):
+            proposal = self._propose(study.ask())
+            known = self.known.get(self._key(proposal[1]))
+            if known is not None or self._key(proposal[1]) in proposals:
+                self._tell_again(study, proposal[0], known)
+                proposal = self._propose_mutant(study, rng, proposals) or proposal
+            if self._key(proposal[1]) not in self.known:
+                proposals.setdefault(self._key(proposal[1]), proposal)
+        graphs = [self._graph(architecture) for _, architecture in proposals.values()]
+        answers = self.problem.oracle.query(graphs, self.problem.batch_size) if graphs else []
+        for (trial, architecture), answer in zip(proposals.values(), answers, strict=True):
             if isinstance(answer, MeasurementFailure):
                 study.tell(trial, state=_state("FAIL"))
                 continue
             interval_ms = answer.interval_ms or (answer.latency_ms, answer.latency_ms)
-            self._settle(study, trial, Candidate(architecture, graph.key, answer.latency_ms, interval_ms))
+            self._settle(study, trial, Candidate(architecture, self._key(architecture), answer.latency_ms, interval_ms))
             on_progress(len(self.known), self.n_evaluated)
 
     def _open_study(self) -> optuna.Study:
@@ -122,23 +128,26 @@ class _Run:
             self._study = self.setting.make_study(self.told, derive_seed(self.problem.seed, self.n_asked))
         return self._study
 
-    def _propose(self, trial: optuna.Trial) -> tuple[optuna.Trial, Architecture, ModelGraph]:
+    def _propose(self, trial: optuna.Trial) -> _Proposal:
         space = self.problem.space
         choices = [trial.suggest_categorical(parameter.name, parameter.choices) for parameter in space.parameters]
         architecture = space.architecture(*(choice for choice in choices if choice is not None))
         self.n_asked += 1
-        return trial, architecture, space.graph(architecture, self.problem.platform.view)
+        return trial, architecture
 
-    def _propose_mutant(
-        self, study: optuna.Study, rng: np.random.Generator, proposals: dict[str, tuple[optuna.Trial, Architecture, ModelGraph]]
-    ) -> tuple[optuna.Trial, Architecture, ModelGraph] | None:
+    def _key(self, architecture: Architecture) -> str:
+        """Return the key of an architecture's graph; each is lowered once."""
+        if architecture not in self._keys:
+            self._keys[architecture] = self._graph(architecture).key
+        return self._keys[architecture]
+
+    def _propose_mutant(self, study: optuna.Study, rng: np.random.Generator, proposals: dict[str, _Proposal]) -> _Proposal | None:
         parents = rank_distinct(list(self.known.values()))[:_PARENTS] if self.setting.has_mutants else []
         space = self.problem.space
         for _ in range(_TRIES if parents else 0):
             mutant = space.mutate(parents[int(rng.integers(len(parents)))].architecture, rng)
             mutant = space.mutate(mutant, rng) if rng.random() < 0.5 else mutant
-            key = space.graph(mutant, self.problem.platform.view).key
-            if key not in self.known and key not in proposals:
+            if self._key(mutant) not in self.known and self._key(mutant) not in proposals:
                 study.enqueue_trial(_read_choices(space, mutant))
                 return self._propose(study.ask())
         return None
