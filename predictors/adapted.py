@@ -114,7 +114,7 @@ class AdaptedPredictor(LatencyPredictor):
         for i, (platform, adaptation) in enumerate(sorted(self.adaptations.items())):
             arrays |= {f"adapted.{i}.{name}": array for name, array in _to_arrays(adaptation).items()}
             adapted.append({"platform": str(platform), **_to_settings(adaptation)})
-        write_checkpoint(path, self.name, arrays, {**settings, "adapted": adapted})
+        write_checkpoint(path, self.name, arrays, {**settings, "adapted": adapted}, self.platforms)
 
     @classmethod
     def load(cls, path: Path) -> Self:

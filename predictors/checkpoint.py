@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from nnlqp_nas.core import CheckpointError
+from nnlqp_nas.core import CheckpointError, Platform
 
 FORMAT = "nnlqp-nas-predictor"
 VERSION = 1
@@ -22,7 +22,9 @@ LARGEST_BYTES = 256 * 1024 * 1024
 Arrays = dict[str, NDArray[Any]]
 
 
-def write_checkpoint(path: Path, predictor: str, arrays: Mapping[str, NDArray[Any]], settings: Mapping[str, Any]) -> None:
+def write_checkpoint(
+    path: Path, predictor: str, arrays: Mapping[str, NDArray[Any]], settings: Mapping[str, Any], platforms: Sequence[Platform]
+) -> None:
     """Write a checkpoint, whole or not at all.
 
     Args:
@@ -30,8 +32,15 @@ def write_checkpoint(path: Path, predictor: str, arrays: Mapping[str, NDArray[An
         predictor: Entry-point name of the predictor that reads it.
         arrays: Weights by name.
         settings: JSON types.
+        platforms: What it predicts; they stand in the header, so that a listing need not load it.
     """
-    metadata = {"format": FORMAT, "version": str(VERSION), "predictor": predictor, "settings": json.dumps(settings, sort_keys=True)}
+    metadata = {
+        "format": FORMAT,
+        "version": str(VERSION),
+        "predictor": predictor,
+        "platforms": json.dumps([str(platform) for platform in platforms]),
+        "settings": json.dumps(settings, sort_keys=True),
+    }
     content = save({name: np.ascontiguousarray(array) for name, array in arrays.items()}, metadata=metadata)
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{os.getpid()}")

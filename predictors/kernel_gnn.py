@@ -51,8 +51,8 @@ class KernelGnn(LatencyPredictor):
         settings: Sizes and training settings.
         network: The trained network; None before :meth:`fit`.
         known: Platforms, in the order of the network's platform embeddings.
-        error: The 0.9 quantile of |log error| on held-out networks of seen domains, by platform and
-            batch size.
+        error: The 0.9 quantile of |log error| on held-out networks of seen domains, by platform,
+            batch size and domain.
         far_error: The same on networks of unseen domains.
         domains: What was seen, by domain.
         seen: For each platform, positions of the domains seen there.
@@ -61,7 +61,7 @@ class KernelGnn(LatencyPredictor):
     settings: KernelGnnSettings = field(default_factory=KernelGnnSettings)
     network: KernelGnnNetwork | None = None
     known: tuple[Platform, ...] = ()
-    error: Mapping[tuple[Platform, int], float] = field(default_factory=dict)
+    error: Mapping[tuple[Platform, int, str], float] = field(default_factory=dict)
     far_error: float = 1.0
     domains: tuple[Domain, ...] = ()
     seen: tuple[tuple[int, ...], ...] = ()
@@ -93,23 +93,26 @@ class KernelGnn(LatencyPredictor):
         colouring = colour(graphs, self.settings.n_rounds)
         batch = ColourBatch.of(colouring, batch_size)
         log_ms = self._log_latency(batch, [platform])[:, 0]
-        is_far = self.is_unfamiliar(graphs, colouring, batch, platform)
-        near_error = self._near_error(platform, batch_size)
-        margin = np.where(is_far, max(self.far_error, near_error), near_error)
+        margin = self._margin(graphs, colouring, batch, platform, batch_size)
+        is_far = margin >= self.far_error
         return Prediction(np.exp(log_ms), np.exp(log_ms - margin), np.exp(log_ms + margin), is_far, COVERAGE)
 
-    def _near_error(self, platform: Platform, batch_size: int) -> float:
-        sizes = [size for known, size in self.error if known == platform]
-        return self.error[platform, min(sizes, key=lambda size: abs(np.log(size / batch_size)))]
+    def _near_error(self, platform: Platform, batch_size: int, domain: str) -> float:
+        """Return the calibrated error at the nearest batch size."""
+        sizes = [size for known, size, name in self.error if (known, name) == (platform, domain)]
+        if not sizes:
+            return self.far_error
+        return self.error[platform, min(sizes, key=lambda size: abs(np.log(size / batch_size))), domain]
 
     @torch.no_grad()
-    def is_unfamiliar(
-        self, graphs: Sequence[ModelGraph], colouring: Colouring, batch: ColourBatch, platform: Platform
-    ) -> NDArray[np.bool_]:
-        """Return bool, shape (graphs,): no domain seen on ``platform`` holds the network.
+    def _margin(
+        self, graphs: Sequence[ModelGraph], colouring: Colouring, batch: ColourBatch, platform: Platform, batch_size: int
+    ) -> NDArray[np.float64]:
+        """Return float64, shape (graphs,): how far the interval reaches to each side, in log milliseconds.
 
-        A domain holds a network if its size lies in the domain's range, and kernels outside the
-        domain's ranges make up at most a tenth of its predicted latency.
+        It is the error calibrated on a domain seen on ``platform`` that holds the network, and ``far_error``
+        where none does. A domain holds a network if its size lies in the domain's range, and kernels
+        outside the domain's ranges make up at most a tenth of its predicted latency.
         """
         network = self._trained()
         at = self.known.index(platform)
@@ -117,13 +120,14 @@ class KernelGnn(LatencyPredictor):
         spread = price[colouring.colour_of] * colouring.count_of
         total = np.bincount(colouring.graph_of, spread, colouring.n_graphs)
         operator = batch.first.numpy()[colouring.colour_of]
-        unfamiliar = np.ones(len(graphs), dtype=bool)
+        margin = np.full(len(graphs), self.far_error)
         for domain in (self.domains[i] for i in self.seen[at]):
             strange = ~domain.knows(colouring.operators)[operator]
             share = np.bincount(colouring.graph_of, spread * strange, colouring.n_graphs) / np.maximum(total, 1e-12)
             fits = np.array([domain.knows_size(graph) for graph in graphs])
-            unfamiliar &= ~(fits & (share <= UNFAMILIAR_SHARE))
-        return unfamiliar
+            near = min(self._near_error(platform, batch_size, domain.name), 0.99 * self.far_error)
+            margin = np.where(fits & (share <= UNFAMILIAR_SHARE), np.minimum(margin, near), margin)
+        return margin
 
     def fit(self, tables: Sequence[LatencyTable], seed: int = 0) -> Self:
         from .kernel_gnn_training import train
@@ -137,7 +141,7 @@ class KernelGnn(LatencyPredictor):
 
     def save(self, path: Path) -> None:
         arrays, settings = self.to_arrays()
-        write_checkpoint(path, self.name, arrays, settings)
+        write_checkpoint(path, self.name, arrays, settings, self.platforms)
 
     @classmethod
     def load(cls, path: Path) -> Self:
@@ -154,7 +158,7 @@ class KernelGnn(LatencyPredictor):
             "platforms": [str(platform) for platform in self.known],
             "domains": [domain.name for domain in self.domains],
             "seen": [list(seen) for seen in self.seen],
-            "error": [[str(platform), size, error] for (platform, size), error in sorted(self.error.items())],
+            "error": [[str(platform), size, name, error] for (platform, size, name), error in sorted(self.error.items())],
             "far_error": self.far_error,
         }
         return arrays, settings
@@ -177,7 +181,7 @@ class KernelGnn(LatencyPredictor):
             boxes = [take(arrays, f"domains.{name}") for name in ("low", "high", "total")]
             domains = tuple(Domain(name, *parts) for name, *parts in zip(settings["domains"], *boxes, strict=True))
             seen = tuple(tuple(positions) for positions in settings["seen"])
-            error = {(Platform.parse(name), int(size)): float(value) for name, size, value in settings["error"]}
+            error = {(Platform.parse(name), int(size), str(domain)): float(value) for name, size, domain, value in settings["error"]}
             return cls(sizes, network.eval(), known, error, float(settings["far_error"]), domains, seen)
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             if isinstance(error, CheckpointError):

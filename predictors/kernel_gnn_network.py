@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch_geometric.nn import SAGEConv
 from torch_geometric.utils import scatter
 
+from nnlqp_nas.core import Operator
 from nnlqp_nas.graphs import operator_cost
 
 from .colouring import Colouring
@@ -65,9 +66,9 @@ class ColourBatch:
         return scatter(work.double(), self.graph_of, dim_size=self.n_graphs).numpy()
 
 
-def _work(operator: object, batch_size: int) -> tuple[float, float, float]:
-    cost = operator_cost(operator, batch_size)  # type: ignore[arg-type]
-    is_launched = kind_of(operator) not in ("input", "move")  # type: ignore[arg-type]
+def _work(operator: Operator, batch_size: int) -> tuple[float, float, float]:
+    cost = operator_cost(operator, batch_size)
+    is_launched = kind_of(operator) not in ("input", "move")
     return float(is_launched), float(cost.flops), float(cost.read_bytes + cost.write_bytes + cost.weight_bytes)
 
 

@@ -35,6 +35,7 @@ _LOG = logging.getLogger(__name__)
 class _Chunk:
     """Some graphs of one domain and view at one batch size, with all that is known of them."""
 
+    domain: str
     batch: ColourBatch
     batch_size: int
     platforms: Tensor
@@ -88,7 +89,7 @@ def _chunks(
                 part = rows[start : start + settings.n_graphs]
                 batch = ColourBatch.of(colour([graphs[i] for i in part], settings.n_rounds), group[0].batch_size)
                 values = torch.from_numpy(log_ms[part]).float()
-                target.append(_Chunk(batch, group[0].batch_size, platforms, torch.nan_to_num(values), ~values.isnan()))
+                target.append(_Chunk(group[0].domain, batch, group[0].batch_size, platforms, torch.nan_to_num(values), ~values.isnan()))
     return chunks
 
 
@@ -163,13 +164,13 @@ def _mean_error(network: KernelGnnNetwork, chunks: Sequence[_Chunk]) -> float:
 
 
 @torch.no_grad()
-def _calibrate(network: KernelGnnNetwork, chunks: Sequence[_Chunk], known: tuple[Platform, ...]) -> dict[tuple[Platform, int], float]:
-    """Return the 0.9 quantile of |log error| by platform and batch size."""
-    errors: dict[tuple[Platform, int], list[float]] = defaultdict(list)
+def _calibrate(network: KernelGnnNetwork, chunks: Sequence[_Chunk], known: tuple[Platform, ...]) -> dict[tuple[Platform, int, str], float]:
+    """Return the 0.9 quantile of |log error| by platform, batch size and domain."""
+    errors: dict[tuple[Platform, int, str], list[float]] = defaultdict(list)
     for chunk in chunks:
         error = chunk.errors(network).abs()
         for column, platform in enumerate(chunk.platforms.tolist()):
-            errors[known[platform], chunk.batch_size] += error[chunk.is_known[:, column], column].tolist()
+            errors[known[platform], chunk.batch_size, chunk.domain] += error[chunk.is_known[:, column], column].tolist()
     return {key: _conformal_quantile(values) for key, values in errors.items() if values}
 
 

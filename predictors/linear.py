@@ -66,7 +66,7 @@ class LinearPredictor(LatencyPredictor):
     def save(self, path: Path) -> None:
         keys = sorted(self.weights)
         arrays = {"weights": np.stack([self.weights[key] for key in keys]), "margin": np.array([self.margin[key] for key in keys])}
-        write_checkpoint(path, self.name, arrays, {"fitted": [[str(platform), size] for platform, size in keys]})
+        write_checkpoint(path, self.name, arrays, {"fitted": [[str(platform), size] for platform, size in keys]}, self.platforms)
 
     @classmethod
     def load(cls, path: Path) -> Self:

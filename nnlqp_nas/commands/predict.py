@@ -28,11 +28,11 @@ def add_arguments(parser: Parser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Predict the model's latencies."""
-    from ..graphs import optimised, read_graph
+    from ..graphs import read_graph, viewed
     from ..oracles.predicted import predict_measurements
 
     written = read_graph(arguments.model, GraphView.AS_WRITTEN)
-    graphs = {GraphView.AS_WRITTEN: written, GraphView.OPTIMISED: optimised(written)}
+    graphs = {view: viewed(written, view) for view in GraphView}
     predictor, platforms = _chosen(arguments)
     answers = [
         answer

@@ -11,18 +11,21 @@ from .errors import InvalidSettingError
 _PRECISION = re.compile(r"(fp|bf|tf|int)\d+\w*")
 _TOKEN = re.compile(r"[A-Za-z0-9_.+]+(-[A-Za-z0-9_.+]+)*")
 _EAGER_SOFTWARE = frozenset({"torch", "torchmobile", "lut"})
+_CONVERTING_SOFTWARE = frozenset({"tflite"})
 
 
 class GraphView(StrEnum):
     """Which graph of a network a platform executes.
 
     ``AS_WRITTEN``: every node, dead branches and identities too, as PyTorch's eager mode
-    and sums over operator tables do. ``OPTIMISED``: what is left when dead branches and
-    identities are gone and batch normalisation is folded into its convolution, as
-    inference engines do.
+    and sums over operator tables do. ``CONVERTED``: nodes that nothing reads and identities are
+    gone and batch normalisation is folded into its convolution, but branches that start from zeros
+    run, as TensorFlow Lite's converter leaves them. ``OPTIMISED``: branches that start from zeros
+    are gone too, as in what this project hands to inference engines.
     """
 
     AS_WRITTEN = "as_written"
+    CONVERTED = "converted"
     OPTIMISED = "optimised"
 
 
@@ -74,8 +77,10 @@ class Platform:
 
     @property
     def view(self) -> GraphView:
-        """The graph that this platform executes: eager software runs what is written."""
-        return GraphView.AS_WRITTEN if self.software in _EAGER_SOFTWARE else GraphView.OPTIMISED
+        """The graph that this platform executes, which follows from its software."""
+        if self.software in _EAGER_SOFTWARE:
+            return GraphView.AS_WRITTEN
+        return GraphView.CONVERTED if self.software in _CONVERTING_SOFTWARE else GraphView.OPTIMISED
 
 
 def _has_precision(variant: str) -> bool:

@@ -36,7 +36,7 @@ def load_plugin(group: str, name: str) -> Callable[..., Any]:
     if name not in entries:
         raise UnknownNameError.among(group.rpartition(".")[2].removesuffix("s").replace("_", " "), name, entries)
     try:
-        return entries[name].load()  
+        return entries[name].load()
     except MissingExtraError:
         raise
     except (ImportError, AttributeError) as error:

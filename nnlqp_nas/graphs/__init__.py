@@ -5,6 +5,6 @@ from .layer_builder import LayerBuilder
 from .layered_space import LayeredSpace
 from .onnx_reader import read_graph
 from .onnx_writer import to_onnx
-from .passes import optimised
+from .passes import optimised, viewed
 
-__all__ = ["LayerBuilder", "LayeredSpace", "OperatorCost", "graph_cost", "operator_cost", "optimised", "read_graph", "to_onnx"]
+__all__ = ["LayerBuilder", "LayeredSpace", "OperatorCost", "graph_cost", "operator_cost", "optimised", "read_graph", "to_onnx", "viewed"]

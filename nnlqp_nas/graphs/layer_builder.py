@@ -21,7 +21,8 @@ class LayerBuilder:
     Values are integers: positions of nodes. With ``GraphView.OPTIMISED`` the builder leaves out
     what an inference engine leaves out, as it goes: identities, branches that are multiplied by
     zero and all that only they feed, and batch normalisation behind a convolution (the
-    convolution has a bias then). With ``GraphView.AS_WRITTEN`` every layer becomes a node.
+    convolution has a bias then). ``GraphView.CONVERTED`` keeps what is multiplied by zero. With
+    ``GraphView.AS_WRITTEN`` every layer becomes a node.
 
     >>> net = LayerBuilder()
     >>> x = net.input(3, 32, 32)
@@ -30,7 +31,8 @@ class LayerBuilder:
     """
 
     def __init__(self, view: GraphView = GraphView.OPTIMISED) -> None:
-        self._is_optimising = view is GraphView.OPTIMISED
+        self._view = view
+        self._is_shortening = view is not GraphView.AS_WRITTEN
         self._operators: list[Operator] = []
         self._sources: list[tuple[int, ...]] = []
 
@@ -47,7 +49,7 @@ class LayerBuilder:
             folds: Whether a batch normalisation may be folded into the convolution it reads;
                 False where something else reads that convolution too.
         """
-        if self._is_optimising:
+        if self._is_shortening:
             shortcut = self._shorten(operator, sources, folds)
             if shortcut is not None:
                 return shortcut
@@ -61,14 +63,18 @@ class LayerBuilder:
             self._operators.append(ops.with_bias(self._operators[sources[0]]))
             self._sources.append(self._sources[sources[0]])
             return len(self._operators) - 1
+        if op_type in ("Identity", "Dropout"):
+            return sources[0]
+        return self._shorten_zeros(operator, sources) if self._view is GraphView.OPTIMISED else None
+
+    def _shorten_zeros(self, operator: Operator, sources: tuple[int, ...]) -> int | None:
+        op_type = operator.op_type
         zeros = [self._operators[source].op_type == ZERO for source in sources]
         if any(zeros):
             if op_type in _ABSORBING or all(zeros):
                 return self.append(Operator(ZERO, output=operator.output))
             if op_type == "Add" and len(sources) == 2:
                 return sources[zeros.index(False)]
-        if op_type in ("Identity", "Dropout"):
-            return sources[0]
         if op_type == "Mul" and len(sources) == 1 and operator.attribute("input_1") == 0.0:
             return self.append(Operator(ZERO, output=operator.output))
         return None
@@ -84,15 +90,15 @@ class LayerBuilder:
         """
         if self._operators[x].op_type == ZERO:
             return write(self, x, *arguments)
-        operators, sources, output = _write_part(write, self.shape(x), arguments, self._is_optimising)
+        operators, sources, output = _write_part(write, self.shape(x), arguments, self._view)
         base = len(self._operators) - 1
         self._operators += operators
         self._sources += [tuple([base + source if source else x for source in read]) for read in sources]
         return base + output if output else x
 
     def finish(self, *outputs: int) -> ModelGraph:
-        """Return the network that ends in these values, without nodes that nothing reads (optimised view)."""
-        if not self._is_optimising:
+        """Return the network that ends in these values, without nodes that nothing reads unless it is taken as written."""
+        if not self._is_shortening:
             return ModelGraph(tuple(self._operators), tuple(self._sources), outputs)
         return _without_dead(self._operators, self._sources, outputs)
 
@@ -227,10 +233,10 @@ class LayerBuilder:
 
 @lru_cache(maxsize=1 << 14)
 def _write_part(
-    write: Callable[..., int], shape: Shape, arguments: tuple[Hashable, ...], is_optimising: bool
+    write: Callable[..., int], shape: Shape, arguments: tuple[Hashable, ...], view: GraphView
 ) -> tuple[tuple[Operator, ...], tuple[tuple[int, ...], ...], int]:
     """Return operators, sources and output of a part; node 0 is what it reads and is not among them."""
-    net = LayerBuilder(GraphView.OPTIMISED if is_optimising else GraphView.AS_WRITTEN)
+    net = LayerBuilder(view)
     graph = net.finish(write(net, net.input(*shape[1:]), *arguments))
     return graph.operators[1:], graph.sources[1:], graph.outputs[0]
 

@@ -126,7 +126,7 @@ def sort_nodes(graph: onnx.GraphProto) -> None:
 
 
 def with_shapes(model: onnx.ModelProto, view: GraphView) -> onnx.ModelProto:
-    """Return the model with inferred shapes and folded constants; the optimised view loses identities and dead nodes.
+    """Return the model with inferred shapes and folded constants; any view but the written one loses identities and dead nodes.
 
     Raises:
         InvalidModelError: If inference contradicts itself.
@@ -168,7 +168,7 @@ def _folded(model: onnx.ModelProto, view: GraphView) -> onnx.ModelProto:
             fold_constants_ir(
                 parsed, onnx_shape_inference=True, input_size_limit=1024, output_size_limit=_FOLDED_ELEMENTS, should_fold=_should_fold
             )
-            if view is GraphView.OPTIMISED:
+            if view is not GraphView.AS_WRITTEN:
                 IdentityEliminationPass()(parsed)
                 RemoveUnusedNodesPass()(parsed)
             folded = ir.to_proto(parsed)

@@ -20,7 +20,7 @@ from .model_folding import inlined, sort_nodes, why_unknown, with_shapes
 from .model_skeleton import MAX_ELEMENTS, Skeleton, skeleton_of
 from .model_source import load_model
 from .node_draft import Activation, Constant, DraftArgument, NodeDraft, Weight, as_operator
-from .passes import optimised
+from .passes import viewed
 
 if TYPE_CHECKING:
     import torch
@@ -51,9 +51,9 @@ def read_graph(
         MissingExtraError: If a PyTorch module is given and torch cannot be imported.
     """
     if isinstance(model, ModelGraph):
-        return optimised(model) if view is GraphView.OPTIMISED else model
+        return viewed(model, view)
     graph = _read_proto(_as_proto(model, input_shape), view)
-    return optimised(graph) if view is GraphView.OPTIMISED else graph
+    return viewed(graph, view)
 
 
 def _read_proto(model: onnx.ModelProto, view: GraphView) -> ModelGraph:

@@ -54,7 +54,7 @@ class LatencyPredictorContract:
         assert len(predictor.predict([], predictor.platforms[0])) == 0
 
     def test_strange_requests_are_refused(self, predictor: LatencyPredictor, graphs: list[ModelGraph]) -> None:
-        with pytest.raises(UnknownPlatformError, match="unknown platform 'npu-absent1.0-int8'"):
+        with pytest.raises(UnknownPlatformError, match="unknown platform"):
             predictor.predict(graphs, ABSENT)
         with pytest.raises(InvalidSettingError, match="batch size"):
             predictor.predict(graphs, predictor.platforms[0], 0)

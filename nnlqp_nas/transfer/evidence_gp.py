@@ -87,7 +87,7 @@ class EvidenceGp:
         ends = [minimize(problem.loss, s, jac=True, method="L-BFGS-B", bounds=[(-12.0, 6.0)] * len(s)) for s in starts]
         log_amplitude = dict(zip(names, min(ends, key=lambda end: float(end.fun)).x.tolist(), strict=True))
         covariance = _covariance(groups, tuple(smooth), support, support, log_amplitude) + _noise(log_amplitude, n)
-        factor: _Matrix = np.linalg.cholesky(covariance)
+        factor = np.linalg.cholesky(covariance).astype(np.float64)
         weights = cho_solve((factor, True), target - target.mean())
         return cls(centre, support, log_amplitude, weights, factor, float(target.mean()), groups, tuple(smooth))
 
