@@ -22,6 +22,7 @@ OnProgress = Callable[[int, int], None]
 _Proposal = tuple["optuna.Trial", Architecture]
 _PARENTS = 32
 _TRIES = 8
+_IDLE_BATCHES = 12
 
 
 class OptunaSearch:
@@ -81,6 +82,7 @@ class _Run:
         self.known = {candidate.graph_key: candidate for candidate in read_candidates(trials)}
         self.n_evaluated = sum(candidate.accuracy is not None for candidate in self.known.values())
         self.n_asked = len(self.known)
+        self._rated_at = self.n_asked
         self._study: optuna.Study | None = None
         self._keys = {candidate.architecture: candidate.graph_key for candidate in self.known.values()}
         self._graph = lru_cache(maxsize=4 * setting.n_ask)(lambda architecture: problem.space.graph(architecture, problem.platform.view))
@@ -88,7 +90,9 @@ class _Run:
     def is_over(self) -> bool:
         problem = self.problem
         is_spent = len(self.known) >= problem.max_priced or self.n_asked >= 4 * problem.max_priced
-        return is_spent or self.n_evaluated >= problem.n_trials
+        # Where nothing new within the budget came for long, the feasible part of the space is exhausted.
+        is_exhausted = self.n_evaluated > 0 and self.n_asked - self._rated_at >= _IDLE_BATCHES * self.setting.n_ask
+        return is_spent or is_exhausted or self.n_evaluated >= problem.n_trials
 
     def require_feasible(self) -> None:
         if self.n_evaluated:
@@ -168,6 +172,7 @@ class _Run:
             accuracy = float(self.problem.quality.evaluate([candidate.architecture])[0])
             candidate = replace(candidate, accuracy=accuracy)
             self.n_evaluated += 1
+            self._rated_at = self.n_asked
         self.known[candidate.graph_key] = candidate
         trial.set_constraint("latency_ms", candidate.interval_ms[1] - self.problem.budget_ms)
         note_candidate(trial, candidate)
