@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from nnlqp_nas.core import ModelGraph, Operator
 from nnlqp_nas.graphs import graph_cost
 
+from .checkpoint import Arrays, take
 from .operator_features import KINDS, MEASURES, kind_of, measures
 
 _SEEN = tuple(MEASURES.index(name) for name in ("log2_flops", "log2_channels_in", "log2_channels_out", "log2_pixels", "log2_window"))
@@ -20,6 +21,7 @@ TOLERANCE = 0.35
 UNFAMILIAR_SHARE = 0.1
 """Share of the predicted latency in unfamiliar kernels above which a prediction extrapolates."""
 
+_PARTS = ("low", "high", "total")
 _FREE = frozenset({"input", "move"})
 
 
@@ -60,10 +62,30 @@ class Domain:
                 known[i] = bool(np.all((seen >= self.low[kind] - TOLERANCE) & (seen <= self.high[kind] + TOLERANCE)))
         return known
 
+    def holds(self, graph: ModelGraph) -> bool:
+        """Whether a network's size and every one of its kernels lie in the seen ranges."""
+        return self.knows_size(graph) and bool(self.knows(tuple(set(graph.operators))).all())
+
     def knows_size(self, graph: ModelGraph) -> bool:
         """Whether a network's FLOPs and node count lie in the seen range."""
         total = _totals(graph)
         return bool(np.all((total >= self.total[0] - 2 * TOLERANCE) & (total <= self.total[1] + 2 * TOLERANCE)))
+
+
+def domain_arrays(domains: Sequence[Domain]) -> Arrays:
+    """Return the ranges of domains as a checkpoint holds them; unseen kinds are out of any range."""
+    return {f"domains.{part}": np.stack([np.clip(getattr(domain, part), -1e30, 1e30) for domain in domains]) for part in _PARTS}
+
+
+def read_domains(arrays: Arrays, names: Sequence[str]) -> tuple[Domain, ...]:
+    """Read what :func:`domain_arrays` returned.
+
+    Raises:
+        CheckpointError: If something is missing or of another shape.
+    """
+    shapes = (len(names), len(KINDS), len(_SEEN)), (len(names), len(KINDS), len(_SEEN)), (len(names), 2, 2)
+    boxes = [take(arrays, f"domains.{part}", shape) for part, shape in zip(_PARTS, shapes, strict=True)]
+    return tuple(Domain(name, *parts) for name, *parts in zip(names, *boxes, strict=True))
 
 
 def _place(operator: Operator) -> tuple[int, NDArray[np.float64]]:

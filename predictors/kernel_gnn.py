@@ -13,9 +13,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from nnlqp_nas.core import CheckpointError, LatencyPredictor, LatencyTable, ModelGraph, Platform, Prediction
 
-from .checkpoint import Arrays, read_checkpoint, take, write_checkpoint
+from .checkpoint import Arrays, read_checkpoint, write_checkpoint
 from .colouring import Colouring, colour
-from .familiarity import UNFAMILIAR_SHARE, Domain
+from .familiarity import UNFAMILIAR_SHARE, Domain, domain_arrays, read_domains
 from .kernel_gnn_network import ColourBatch, KernelGnnNetwork
 
 COVERAGE = 0.9
@@ -150,9 +150,7 @@ class KernelGnn(LatencyPredictor):
     def to_arrays(self) -> tuple[Arrays, dict[str, Any]]:
         """Return weights and settings, as a checkpoint holds them."""
         arrays: Arrays = {f"network.{name}": tensor.numpy() for name, tensor in self._trained().state_dict().items()}
-        for name in ("low", "high", "total"):
-            values = np.stack([getattr(domain, name) for domain in self.domains])
-            arrays[f"domains.{name}"] = np.clip(values, -1e30, 1e30)
+        arrays |= domain_arrays(self.domains)
         settings = {
             "settings": vars(self.settings),
             "platforms": [str(platform) for platform in self.known],
@@ -178,8 +176,7 @@ class KernelGnn(LatencyPredictor):
                 name.removeprefix("network."): torch.from_numpy(a.copy()) for name, a in arrays.items() if name.startswith("network.")
             }
             network.load_state_dict(weights)
-            boxes = [take(arrays, f"domains.{name}") for name in ("low", "high", "total")]
-            domains = tuple(Domain(name, *parts) for name, *parts in zip(settings["domains"], *boxes, strict=True))
+            domains = read_domains(arrays, settings["domains"])
             seen = tuple(tuple(positions) for positions in settings["seen"])
             error = {(Platform.parse(name), int(size), str(domain)): float(value) for name, size, domain, value in settings["error"]}
             return cls(sizes, network.eval(), known, error, float(settings["far_error"]), domains, seen)

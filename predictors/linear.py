@@ -14,9 +14,11 @@ from scipy.optimize import nnls
 
 from nnlqp_nas.core import CheckpointError, InvalidSettingError, LatencyPredictor, LatencyTable, ModelGraph, Platform, Prediction
 
-from .checkpoint import read_checkpoint, take, write_checkpoint
+from .checkpoint import Arrays, read_checkpoint, take, write_checkpoint
+from .familiarity import Domain, domain_arrays, read_domains
 
 COVERAGE = 0.9
+FAR_MARGIN = 1.0
 _Vector = NDArray[np.float64]
 
 
@@ -28,10 +30,12 @@ class LinearPredictor(LatencyPredictor):
         weights: For each platform and batch size, float64, shape (features,), milliseconds a unit.
         margin: For each, the 0.9 quantile of the relative error on its training networks, left out
             one by one.
+        domain: For each, what it was fitted to; beyond that the interval is ``FAR_MARGIN`` wide.
     """
 
     weights: Mapping[tuple[Platform, int], _Vector] = field(default_factory=dict)
     margin: Mapping[tuple[Platform, int], float] = field(default_factory=dict)
+    domain: Mapping[tuple[Platform, int], Domain] = field(default_factory=dict)
 
     @staticmethod
     @abstractmethod
@@ -46,26 +50,34 @@ class LinearPredictor(LatencyPredictor):
         sizes = sorted(size for known, size in self.weights if known == platform)
         nearest = min(sizes, key=lambda size: abs(np.log(size / batch_size)))
         latency_ms = np.maximum(self.describe(graphs, batch_size) @ self.weights[platform, nearest], 1e-6)
-        margin = self.margin[platform, nearest]
-        is_far = np.full(len(graphs), nearest != batch_size)
+        domain = self.domain[platform, nearest]
+        is_far = np.array([nearest != batch_size or not domain.holds(graph) for graph in graphs])
+        margin = np.where(is_far, max(FAR_MARGIN, self.margin[platform, nearest]), self.margin[platform, nearest])
         return Prediction(latency_ms, latency_ms / (1 + margin), latency_ms * (1 + margin), is_far, COVERAGE)
 
     def fit(self, tables: Sequence[LatencyTable], seed: int = 0) -> Self:  # noqa: ARG002 - nothing is drawn
-        weights, margin = {}, {}
+        weights, margin, domain = {}, {}, {}
         for key in sorted({(table.platform, table.batch_size) for table in tables}):
             group = [table for table in tables if (table.platform, table.batch_size) == key]
             features = np.vstack([self.describe(table.graphs, key[1]) for table in group])
             weights[key], margin[key] = _fit_relative(features, np.concatenate([table.latency_ms for table in group]))
-        return replace(self, weights=weights, margin=margin)
+            domain[key] = Domain.of("training", [graph for table in group for graph in table.graphs])
+        return replace(self, weights=weights, margin=margin, domain=domain)
 
     def adapt(self, platform: Platform, graphs: Sequence[ModelGraph], latency_ms: ArrayLike, batch_size: int = 1) -> Self:
         table = LatencyTable(platform, batch_size, list(graphs), np.asarray(latency_ms, dtype=np.float64))
         fitted = self.fit([table])
-        return replace(self, weights={**self.weights, **fitted.weights}, margin={**self.margin, **fitted.margin})
+        return replace(
+            self,
+            weights={**self.weights, **fitted.weights},
+            margin={**self.margin, **fitted.margin},
+            domain={**self.domain, **fitted.domain},
+        )
 
     def save(self, path: Path) -> None:
         keys = sorted(self.weights)
-        arrays = {"weights": np.stack([self.weights[key] for key in keys]), "margin": np.array([self.margin[key] for key in keys])}
+        arrays: Arrays = {"weights": np.stack([self.weights[key] for key in keys]), "margin": np.array([self.margin[key] for key in keys])}
+        arrays |= domain_arrays([self.domain[key] for key in keys])
         write_checkpoint(path, self.name, arrays, {"fitted": [[str(platform), size] for platform, size in keys]}, self.platforms)
 
     @classmethod
@@ -75,9 +87,10 @@ class LinearPredictor(LatencyPredictor):
             keys = [(Platform.parse(name), int(size)) for name, size in settings["fitted"]]
             weights = dict(zip(keys, take(arrays, "weights"), strict=True))
             margin = dict(zip(keys, take(arrays, "margin").tolist(), strict=True))
+            domain = dict(zip(keys, read_domains(arrays, ["training"] * len(keys)), strict=True))
         except (KeyError, TypeError, ValueError) as error:
             raise CheckpointError(f"expected a {cls.name} checkpoint, got one that does not fit: {error}") from error
-        return cls(weights, margin)
+        return cls(weights, margin, domain)
 
 
 def _fit_relative(features: _Vector, latency_ms: _Vector) -> tuple[_Vector, float]:

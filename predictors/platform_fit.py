@@ -48,7 +48,6 @@ class PlatformPrior:
 
 
 def fit_platform(
-    network: KernelGnnNetwork,
     prior: PlatformPrior,
     batch: ColourBatch,
     factors: Tensor,
@@ -58,7 +57,6 @@ def fit_platform(
     """Return the most probable parameters of a platform, given the log latencies of some graphs.
 
     Args:
-        network: Trained network.
         prior: What platforms are like.
         batch: n graphs.
         factors: float32, shape (colours, width), of ``network.embed_colours(batch)``.

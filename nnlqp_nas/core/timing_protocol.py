@@ -24,8 +24,8 @@ class TimingProtocol:
         steady: Largest relative difference of the two medians at which the runs end.
         n_threads: Threads the engine may use.
         time_limit_s: The measuring process is killed after this many seconds.
-        disturbed: Wall time over CPU time above which a run at one thread counts as disturbed: it is
-            discarded, with the run after it; where too few are left, the measurement is disturbed.
+        disturbed: Wall time over CPU time, or over the fastest runs, above which a run at one thread
+            counts as disturbed and is discarded; where too few are left, the measurement is disturbed.
         n_retries: How often a disturbed measurement is taken again.
     """
 

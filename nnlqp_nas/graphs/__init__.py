@@ -1,10 +1,38 @@
-"""Networks as graphs: the layer builder, ONNX in and out, cost, passes."""
+"""Networks as graphs: the layer builder, ONNX in and out, cost, passes.
+
+Reading and writing ONNX is imported when it is first used: pricing architectures needs none of it.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from .cost import OperatorCost, graph_cost, operator_cost
 from .layer_builder import LayerBuilder
 from .layered_space import LayeredSpace
-from .onnx_reader import read_graph
-from .onnx_writer import to_onnx
 from .passes import optimised, viewed
 
-__all__ = ["LayerBuilder", "LayeredSpace", "OperatorCost", "graph_cost", "operator_cost", "optimised", "read_graph", "to_onnx", "viewed"]
+if TYPE_CHECKING:
+    from .onnx_reader import read_graph
+    from .onnx_writer import to_onnx
+
+__all__ = [
+    "LayerBuilder",
+    "LayeredSpace",
+    "OperatorCost",
+    "graph_cost",
+    "operator_cost",
+    "optimised",
+    "read_graph",
+    "to_onnx",
+    "viewed",
+]
+
+_LAZY = {"read_graph": "onnx_reader", "to_onnx": "onnx_writer"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
+    return getattr(import_module(f".{_LAZY[name]}", __name__), name)
