@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from .cost import OperatorCost, graph_cost, operator_cost
+from .family import Family
 from .layer_builder import LayerBuilder
 from .layered_space import LayeredSpace
 from .passes import optimised, viewed
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from .onnx_writer import to_onnx
 
 __all__ = [
+    "Family",
     "LayerBuilder",
     "LayeredSpace",
     "OperatorCost",

@@ -10,6 +10,7 @@ from typing import Any
 
 _HOMES = {
     "ConstantPredictor": "constant_predictor",
+    "FamilyContract": "family_contract",
     "InstantBackend": "instant_backend",
     "LatencyDatabaseContract": "database_contract",
     "LatencyOracleContract": "oracle_contract",
