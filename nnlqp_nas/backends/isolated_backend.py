@@ -33,6 +33,7 @@ from .cores import leased_cores
 from .engine import LoadedModel
 from .host import host_facts, host_name
 from .isolation import ChildFailure, run_isolated
+from .passes import combine, has_agreement
 
 MODEL = "model.onnx"
 _SEED = 0
@@ -142,7 +143,7 @@ class IsolatedBackend(MeasurementBackend):
         taken |= {"host": self.host, "taken_at": datetime.now(UTC)}
         if isinstance(answer, ChildFailure):
             return MeasurementFailure(**taken, stage=answer.stage, reason=answer.reason)
-        times = answer["times"]
+        times = combine(answer["passes"], protocol)
         facts = {name: times[name] for name in times if name not in ("median_ms", "low_ms", "high_ms", "std_ms", "n_runs")}
         facts |= {
             "n_threads": protocol.n_threads,
@@ -168,11 +169,18 @@ class IsolatedBackend(MeasurementBackend):
                 return failure
             with leased_cores(protocol.n_threads, self.cores) as cores:
                 job = self._job(graph, protocol, batch_size, cores)
-                for step in ("compile", task) if self.compiles else (task,):
-                    answer = run_isolated(folder, {**job, "task": step}, protocol.time_limit_s, self.environment(protocol.n_threads))
+                environment = self.environment(protocol.n_threads)
+                if self.compiles:
+                    answer = run_isolated(folder, {**job, "task": "compile"}, protocol.time_limit_s, environment)
                     if isinstance(answer, ChildFailure):
-                        break
-        return answer
+                        return answer
+                passes: list[Any] = []
+                while not has_agreement(passes, protocol):
+                    answer = run_isolated(folder, {**job, "task": task}, protocol.time_limit_s, environment)
+                    if isinstance(answer, ChildFailure) or task != "time":
+                        return answer
+                    passes.append(answer["times"])
+        return {**answer, "passes": passes}
 
     def _convert(self, graph: ModelGraph, batch_size: int, folder: Path) -> ChildFailure | None:
         from ..graphs import to_onnx

@@ -17,9 +17,9 @@ _Times = NDArray[np.float64]
 
 WIDE_SPREAD = 0.1
 _CHECK_GROWTH = 1.1
-_FASTEST = 5
-"""Percentile of the wall times that stands for the undisturbed machine."""
-_MOSTLY, _LONGER = 0.8, 4.0
+_FASTEST, _NEAR_FASTEST = 5, 1.05
+"""Percentile of the wall times that stands for the undisturbed machine, and how far above it a run may be."""
+_MOSTLY, _LONGER = 0.8, 2.0
 """Where fewer than this share of the runs are undisturbed, the runs go on for this many times the least time."""
 
 
@@ -61,9 +61,8 @@ def time_runs(run: Callable[[], None], protocol: TimingProtocol, is_discarding: 
 
     A run is discarded if something else held the core meanwhile (its wall time is above
     ``protocol.disturbed`` times its CPU time), and so is the run after it, which finds cold caches; and if
-    it took above ``protocol.disturbed`` times the fastest runs (their 5th percentile): on a virtual machine a
-    neighbour on the same physical core slows runs by a third for a second or so, and no clock of ours shows
-    it. The ``min_runs`` fastest count in any case, and all runs where nearly every one was interrupted.
+    it took above 1.05 times the fastest runs (their 5th percentile): on a virtual machine a neighbour on the
+    same physical core slows runs by a third for a second or so, and no clock of ours shows it. The ``min_runs`` fastest count in any case, and all runs where nearly every one was interrupted.
     """
     n_warmup = _warm_up(run, protocol.warmup_s)
     wall_ns, cpu_ns = _repeat(run, protocol, is_discarding)
@@ -167,7 +166,7 @@ def _undisturbed(wall_ns: _Times, cpu_ns: _Times, protocol: TimingProtocol, is_d
     if np.count_nonzero(~is_interrupted) < protocol.min_runs:
         return everything
     fastest = np.sort(wall_ns[~is_interrupted])
-    limit = protocol.disturbed * np.percentile(fastest, _FASTEST)
+    limit = _NEAR_FASTEST * np.percentile(fastest, _FASTEST)
     return ~is_interrupted & (wall_ns <= max(limit, fastest[protocol.min_runs - 1]))
 
 

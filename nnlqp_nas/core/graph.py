@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -36,11 +37,13 @@ class ModelGraph:
         operators: What each node computes, in a topological order.
         sources: For each node, the positions of the nodes it reads, in argument order.
         outputs: The positions of the nodes whose results leave the network.
+        reread: Reads the network once more, see :attr:`filed`; None where it comes from no file.
     """
 
     operators: tuple[Operator, ...]
     sources: tuple[tuple[int, ...], ...]
     outputs: tuple[int, ...]
+    reread: Callable[[], ModelGraph | None] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         if len(self.operators) != len(self.sources):
@@ -65,6 +68,15 @@ class ModelGraph:
     def input_shapes(self) -> tuple[tuple[int, ...], ...]:
         """Shapes of the network's inputs, batch dimension 1."""
         return tuple(operator.output for operator in self.operators if operator.op_type == INPUT)
+
+    @cached_property
+    def filed(self) -> ModelGraph | None:
+        """The network node for node as its ONNX file has it, constants included.
+
+        None where the network comes from no file, or the file's shapes cannot be told without
+        folding constants. The key does not depend on it.
+        """
+        return self.reread() if self.reread is not None else None
 
     @cached_property
     def key(self) -> str:

@@ -13,8 +13,9 @@ class TimingProtocol:
 
     A measurement warms up for ``warmup_s``, then runs until at least ``min_runs`` runs and
     ``min_time_s`` have passed and the median of the last half of the runs differs from the median
-    of all by at most ``steady`` (relative), or until ``max_time_s``. The true number of executions
-    is stated in the result.
+    of all by at most ``steady`` (relative), or until ``max_time_s``. That is one pass; it is taken again, in a
+    fresh process, until the two fastest of at least ``n_passes`` agree. The true number of executions is
+    stated in the result.
 
     Attributes:
         warmup_s: Time of runs that are not counted, seconds; at least one run.
@@ -24,9 +25,13 @@ class TimingProtocol:
         steady: Largest relative difference of the two medians at which the runs end.
         n_threads: Threads the engine may use.
         time_limit_s: The measuring process is killed after this many seconds.
-        disturbed: Wall time over CPU time, or over the fastest runs, above which a run at one thread
-            counts as disturbed and is discarded; where too few are left, the measurement is disturbed.
-        n_retries: How often a disturbed measurement is taken again.
+        disturbed: Wall time over CPU time above which a run at one thread counts as disturbed and is
+            discarded, as is one that took 1.05 times as long as the fastest; where too few are left,
+            the measurement is disturbed.
+        n_retries: How often a disturbed pass is taken again in its process.
+        n_passes: Least number of passes.
+        max_passes: Most passes, where the two fastest do not agree before.
+        agreement: Relative difference of the two fastest passes up to which they agree.
     """
 
     warmup_s: float = 0.2
@@ -38,11 +43,16 @@ class TimingProtocol:
     time_limit_s: float = 120.0
     disturbed: float = 1.1
     n_retries: int = 2
+    n_passes: int = 2
+    max_passes: int = 5
+    agreement: float = 0.04
 
     def __post_init__(self) -> None:
         if self.min_runs < 1 or self.n_threads < 1 or self.n_retries < 0:
             raise InvalidSettingError(f"expected min_runs >= 1, n_threads >= 1 and n_retries >= 0, got {self}")
         if self.warmup_s < 0 or not 0 <= self.min_time_s <= self.max_time_s < self.time_limit_s:
             raise InvalidSettingError(f"expected 0 <= min_time_s <= max_time_s < time_limit_s, got {self}")
-        if self.steady <= 0 or self.disturbed <= 1:
-            raise InvalidSettingError(f"expected steady > 0 and disturbed > 1, got {self}")
+        if self.steady <= 0 or self.disturbed <= 1 or self.agreement <= 0:
+            raise InvalidSettingError(f"expected steady > 0, disturbed > 1 and agreement > 0, got {self}")
+        if not 1 <= self.n_passes <= self.max_passes:
+            raise InvalidSettingError(f"expected 1 <= n_passes <= max_passes, got {self}")
