@@ -192,9 +192,17 @@ class LayerBuilder:
         """Concatenation, along the channels unless told otherwise."""
         return self.append(ops.concat_operator(tuple(self.shape(x) for x in values), axis), *values)
 
-    def max_pool(self, x: int, kernel: int, stride: int | None = None, pad: int = 0) -> int:
-        """Maximum over windows; ``stride=None`` is the kernel's size."""
-        return self.append(ops.pool_operator("MaxPool", self.shape(x), kernel, stride or kernel, pad), x)
+    def prepend_weight(self, x: int, n: int = 1) -> int:
+        """Put ``n`` learned rows, such as a class token, before the rows of (N, C)."""
+        return self.append(ops.prepend_operator(self.shape(x), n), x)
+
+    def take(self, x: int, index: int, axis: int = 1) -> int:
+        """Return the slice ``index`` of an axis, which goes."""
+        return self.append(ops.take_operator(self.shape(x), index, axis), x)
+
+    def max_pool(self, x: int, kernel: int, stride: int | None = None, pad: int = 0, ceil: bool = False) -> int:
+        """Maximum over windows; ``stride=None`` is the kernel's size, ``ceil`` keeps a last window that sticks out."""
+        return self.append(ops.pool_operator("MaxPool", self.shape(x), kernel, stride or kernel, pad, ceil), x)
 
     def avg_pool(self, x: int, kernel: int, stride: int | None = None, pad: int = 0) -> int:
         """Mean over windows, padding not counted; ``stride=None`` is the kernel's size."""

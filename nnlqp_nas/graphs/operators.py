@@ -74,11 +74,17 @@ def binary_operator(op_type: str, x: Shape, y: Shape) -> Operator:
     return Operator(op_type, (), (x, y), (), tuple(max(a, b) for a, b in zip(longer, padded, strict=True)))
 
 
+def _pool_size_ceil(size: int, kernel: int, stride: int, pad: int) -> int:
+    """A last window may stick out of the padded map, but not begin behind the map."""
+    out = _pool_size(size + stride - 1, kernel, stride, pad)
+    return out - 1 if (out - 1) * stride >= size + pad else out
+
+
 @_cached
-def pool_operator(op_type: str, x: Shape, kernel: int, stride: int, pad: int) -> Operator:
+def pool_operator(op_type: str, x: Shape, kernel: int, stride: int, pad: int, ceil: bool = False) -> Operator:
     """``MaxPool`` or ``AveragePool`` with a square kernel; padding does not count in averages."""
     attributes: dict[str, AttributeValue] = {
-        "ceil_mode": 0,
+        "ceil_mode": int(ceil),
         "dilations": (1, 1),
         "kernel_shape": (kernel, kernel),
         "pads": (pad,) * 4,
@@ -86,7 +92,7 @@ def pool_operator(op_type: str, x: Shape, kernel: int, stride: int, pad: int) ->
     }
     if op_type == "AveragePool":
         attributes["count_include_pad"] = 0
-    sizes = (_pool_size(size, kernel, stride, pad) for size in x[2:])
+    sizes = ((_pool_size_ceil if ceil else _pool_size)(size, kernel, stride, pad) for size in x[2:])
     return Operator(op_type, tuple(sorted(attributes.items())), (x,), (), (*x[:2], *sizes))
 
 
@@ -125,6 +131,20 @@ def concat_operator(shapes: tuple[Shape, ...], axis: int) -> Operator:
     axis %= len(first)
     total = sum(shape[axis] for shape in shapes)
     return Operator("Concat", (("axis", axis),), shapes, (), (*first[:axis], total, *first[axis + 1 :]))
+
+
+@_cached
+def prepend_operator(x: Shape, n: int) -> Operator:
+    """Concatenation of a learned (1, n, C) and (1, N, C): the weight stands first."""
+    return Operator("Concat", (("axis", 1), ("positions", (1, 0))), (x,), ((1, n, x[2]),), (x[0], n + x[1], x[2]))
+
+
+@_cached
+def take_operator(x: Shape, index: int, axis: int) -> Operator:
+    """Slice ``index`` of an axis, which goes."""
+    if not 0 < axis < len(x) or not 0 <= index < x[axis]:
+        raise InvalidModelError(f"expected an index and an axis behind the batch within {x}, got {index} of axis {axis}")
+    return Operator("Gather", (("axis", axis), ("input_1", index)), (x,), (), (*x[:axis], *x[axis + 1 :]))
 
 
 @_cached
