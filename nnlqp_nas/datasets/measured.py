@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -26,20 +27,41 @@ def tables_of(rows: Iterable[LatencyRow]) -> list[LatencyTable]:
     for row in rows:
         if row.latency_ms is not None:
             groups[row.platform, row.batch_size, row.space].append(row)
-    spaces: dict[tuple[str, str], SearchSpace] = {}
     tables = []
     for (name, batch_size, domain), group in sorted(groups.items()):
         platform = Platform.parse(name)
-        graphs = [_graph_of(row, platform, spaces) for row in group]
+        graphs = [_graph_of(row, platform) for row in group]
         tables.append(LatencyTable(platform, batch_size, graphs, np.array([row.latency_ms for row in group], dtype=np.float64), domain))
     return tables
 
 
-def _graph_of(row: LatencyRow, platform: Platform, spaces: dict[tuple[str, str], SearchSpace]) -> ModelGraph:
-    at = row.space, row.settings
-    if at not in spaces:
-        spaces[at] = load_plugin(SPACES, row.space)(**json.loads(row.settings))
-    graph = spaces[at].graph(row.architecture, platform.view)
-    if graph.key != row.graph_key:
-        raise InvalidSettingError(f"expected key {row.graph_key} of {row.space}:{row.code}, got {graph.key}; the space has changed since")
+@cache
+def space_of(name: str, settings: str) -> SearchSpace:
+    """Return the space of rows, made with the arguments that they state as JSON.
+
+    Raises:
+        UnknownNameError: If nobody registered ``name``.
+        InvalidSettingError: If it does not take these arguments.
+    """
+    make = load_plugin(SPACES, name)
+    try:
+        space: SearchSpace = make(**json.loads(settings))
+    except (TypeError, ValueError) as error:
+        raise InvalidSettingError(f"expected arguments of space {name} as JSON, got {settings!r}: {error}") from error
+    return space
+
+
+def check_key(row: LatencyRow, key: str) -> None:
+    """Accept the key of a network that was made again from its code.
+
+    Raises:
+        InvalidSettingError: If the row says another one.
+    """
+    if key != row.graph_key:
+        raise InvalidSettingError(f"expected key {row.graph_key} of {row.space}:{row.code}, got {key}; the space has changed since")
+
+
+def _graph_of(row: LatencyRow, platform: Platform) -> ModelGraph:
+    graph = space_of(row.space, row.settings).graph(row.architecture, platform.view)
+    check_key(row, graph.key)
     return graph

@@ -8,7 +8,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from ..core import INPUT, PART, AttributeValue, InvalidModelError, InvalidSettingError, ModelGraph, Operator
-from .arguments import DTYPE, arguments_of, onnx_attributes
+from .arguments import DTYPE, arguments_of, onnx_attributes, weight_dtypes
 from .batch_axis import at_batch_size, batch_axes
 from .canonical import schema_of
 from .layer_builder import ZERO
@@ -18,8 +18,8 @@ from .random_weights import RandomWeights
 _SHAPED: dict[str, tuple[str, ...]] = {"Reshape": (), "Expand": (), "Resize": ("", "")}
 
 
-def to_onnx(graph: ModelGraph, batch_size: int = 1, seed: int = 0) -> onnx.ModelProto:
-    """Return a runnable ONNX model of ``graph`` with random weights.
+def to_onnx(graph: ModelGraph, batch_size: int = 1, seed: int = 0, has_weights: bool = True) -> onnx.ModelProto:
+    """Return a runnable ONNX model of ``graph`` with random weights, or a small one that only describes it.
 
     Weights are scaled so that activations stay finite and far from denormal numbers through
     deep networks. The same arguments give the same bytes.
@@ -28,6 +28,8 @@ def to_onnx(graph: ModelGraph, batch_size: int = 1, seed: int = 0) -> onnx.Model
         graph: The network, in either view.
         batch_size: Inputs per run; written into every shape.
         seed: Draws the weights.
+        has_weights: False leaves the data of the weights out and keeps their shapes, as in NNLQP's data
+            sets; the constants that steer an operator stay.
 
     Raises:
         InvalidSettingError: If ``batch_size`` is less than 1.
@@ -35,16 +37,16 @@ def to_onnx(graph: ModelGraph, batch_size: int = 1, seed: int = 0) -> onnx.Model
     """
     if batch_size < 1:
         raise InvalidSettingError(f"expected a batch size >= 1, got {batch_size}")
-    return _Writer(graph, batch_size, seed).model()
+    return _Writer(graph, batch_size, RandomWeights(graph, seed) if has_weights else None).model()
 
 
 class _Writer:
-    def __init__(self, graph: ModelGraph, batch_size: int, seed: int) -> None:
+    def __init__(self, graph: ModelGraph, batch_size: int, weights: RandomWeights | None) -> None:
         self._graph = graph
         self._shapes = [
             at_batch_size(operator.output, axis, batch_size) for operator, axis in zip(graph.operators, batch_axes(graph), strict=True)
         ]
-        self._weights = RandomWeights(graph, seed)
+        self._weights = weights
         self._n_parts = _count_parts(graph)
         self._nodes: list[onnx.NodeProto] = []
         self._initializers: list[onnx.TensorProto] = []
@@ -98,13 +100,13 @@ class _Writer:
             target = self._constant(f"{name}_shape", np.array(self._shapes[node], np.int64))
             return [self._name(self._graph.sources[node][0]), *_SHAPED[operator.op_type], target]
         written = []
-        values = self._weights.of(node)
+        values = self._weights.of(node) if self._weights else _shapes_only(operator)
         for at, argument in enumerate(arguments_of(operator)):
             if argument.kind == "activation":
                 written.append(self._name(self._graph.sources[node][argument.index]))
             elif argument.kind == "weight":
                 value = self._fitted(node, operator, values[argument.index])
-                written.append(self._constant(f"{name}_weight_{argument.index}", value))
+                written.append(self._weight(f"{name}_weight_{argument.index}", value))
             elif argument.kind == "constant":
                 written.append(self._constant(f"{name}_input_{at}", _constant_array(argument.value)))
             else:
@@ -123,9 +125,22 @@ class _Writer:
         n = len(sizes) if operator.op_type == "Split" and isinstance(sizes, tuple) else self._n_parts.get(node, 0)
         return [_part_name(node, index) for index in range(n)] if n else [name]
 
+    def _weight(self, name: str, value: npt.NDArray[np.generic]) -> str:
+        if self._weights:
+            return self._constant(name, value)
+        element = helper.np_dtype_to_tensor_dtype(value.dtype)
+        self._initializers.append(TensorProto(name=name, dims=value.shape, data_type=element))
+        return name
+
     def _constant(self, name: str, value: npt.NDArray[np.generic]) -> str:
         self._initializers.append(numpy_helper.from_array(value, name))
         return name
+
+
+def _shapes_only(operator: Operator) -> list[npt.NDArray[np.generic]]:
+    """Return arrays that have the shapes of the weights and take no memory."""
+    dtypes = weight_dtypes(operator)
+    return [np.broadcast_to(np.zeros((), dtype), shape) for shape, dtype in zip(operator.weights, dtypes, strict=True)]
 
 
 def _count_parts(graph: ModelGraph) -> dict[int, int]:

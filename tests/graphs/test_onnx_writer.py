@@ -8,7 +8,7 @@ import onnxruntime
 import pytest
 
 from nnlqp_nas.core import GraphView, InvalidSettingError, ModelGraph
-from nnlqp_nas.graphs import LayerBuilder, to_onnx
+from nnlqp_nas.graphs import LayerBuilder, read_graph, to_onnx
 from nnlqp_nas.search_spaces.nasbench201 import NasBench201
 
 Zoo = Callable[[GraphView], ModelGraph]
@@ -70,3 +70,15 @@ def test_an_input_of_features_runs_too() -> None:
     net = LayerBuilder()
     graph = net.finish(net.linear(net.relu(net.linear(net.input(7), 5)), 3))
     assert run_every_node(to_onnx(graph, 4))[-1].shape == (4, 3)
+
+
+@pytest.mark.parametrize("batch_size", [1, 8])
+@pytest.mark.parametrize("view", list(GraphView))
+def test_without_weights_it_describes_the_same_network(zoo: Zoo, view: GraphView, batch_size: int) -> None:
+    graph = zoo(view)
+    model = to_onnx(graph, batch_size, has_weights=False)
+    assert read_graph(model.SerializeToString(), view).key == graph.key
+    assert model.ByteSize() < to_onnx(graph, batch_size).ByteSize() / 3
+    floats = [tensor for tensor in model.graph.initializer if tensor.data_type == onnx.TensorProto.FLOAT and len(tensor.dims) > 1]
+    assert floats
+    assert not any(tensor.raw_data for tensor in floats)
