@@ -18,7 +18,7 @@ from ..datasets.measured import MEASURED
 from ..datasets.nnlqp_export import NnlqpExport
 from ..datasets.nnlqp_folder import NnlqpFolder
 from ..datasets.nnlqp_line import parse_platform
-from ..datasets.reading import Result, results_of_list, results_of_table
+from ..datasets.reading import Contents, Result, known_contents, results_of_list, results_of_table
 from ..datasets.summary import DatasetSummary
 from .complaints import Complaints
 from .output import print_json, print_table
@@ -31,7 +31,9 @@ def import_results(arguments: argparse.Namespace) -> int:
     platforms = _numbered(arguments.platform_id)
     files, complaints = find_files(arguments.source), Complaints()
     with closing(open_database(arguments.database)) as database:
-        imported = add_missing(_results(files, platforms, complaints), lambda platform: _stored(database, platform), database.add)
+        contents = known_contents(database.select()) if files.lists else {}
+        results = _results(files, platforms, complaints, contents)
+        imported = add_missing(results, lambda platform: _stored(database, platform), database.add)
         url = database.url
     complaints.tell_rest()
     if not imported.n_added + imported.n_known:
@@ -89,11 +91,11 @@ def describe(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _results(files: DatasetFiles, platforms: dict[int, Platform], complaints: Complaints) -> Iterator[Result]:
+def _results(files: DatasetFiles, platforms: dict[int, Platform], complaints: Complaints, contents: Contents) -> Iterator[Result]:
     for table in files.tables:
         yield from results_of_table(table, complaints)
     for latencies in files.lists:
-        yield from results_of_list(NnlqpFolder(latencies, platforms, complaints), complaints)
+        yield from results_of_list(NnlqpFolder(latencies, platforms, complaints), complaints, contents)
 
 
 def _stored(database: SqlDatabase, platform: Platform) -> Iterator[Result]:

@@ -74,19 +74,18 @@ class NnlqpExport:
     def _write_network(self, group: Sequence[_Placed], platform_ids: dict[str, int]) -> dict[int, NnlqpLine]:
         """Write the files of one network and return its lines by the place of their rows."""
         first = group[0][1]
-        written = space_of(first.space, first.settings).graph(first.architecture, GraphView.AS_WRITTEN)
-        keys = ViewKeys(written)
+        keys = ViewKeys(lambda: space_of(first.space, first.settings).graph(first.architecture, GraphView.AS_WRITTEN))
         lines = {}
         for i, row, latency_ms in group:
             check_key(row, keys[Platform.parse(row.platform).view])
             lines[i] = NnlqpLine(
                 graph_id=self._graph_id(row),
-                onnx_path=self._write_model(written, row.space, row.batch_size),
+                onnx_path=self._write_model(keys.written, row.space, row.batch_size),
                 batch_size=row.batch_size,
                 latency_ms=latency_ms,
                 model_type=row.space,
                 platform_id=platform_ids[row.platform],
-                stage=self._stage(written.key),
+                stage=self._stage(keys.written.key),
             )
         return lines
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -26,27 +27,46 @@ NNLQP_HOST = "NNLQP gt.txt"
 FAMILY = "family"
 """The fact that tells the family of a measured network."""
 
+_DIGEST = "onnx_digest"
 _KEY = re.compile(r"[0-9a-f]{32}")
 _NEEDED = ("space", "settings", "code", "graph_key", "platform", "batch_size", "n_runs", "host", "taken_at", "facts", "stage", "reason")
 
 
-def results_of_list(folder: NnlqpFolder, on_complaint: OnComplaint) -> Iterator[Measurement]:
+Contents = Mapping[str, Mapping[GraphView, str]]
+"""Keys of networks by the digest of their ONNX file."""
+
+
+def known_contents(results: Iterable[Result]) -> Contents:
+    """Return the keys of the networks whose files were read when ``results`` were imported."""
+    contents: dict[str, dict[GraphView, str]] = {}
+    for result in results:
+        digest = result.facts.get(_DIGEST) if isinstance(result, Measurement) and result.host == NNLQP_HOST else None
+        if isinstance(digest, str):
+            contents.setdefault(digest, {})[result.platform.view] = result.graph_key
+    return contents
+
+
+def results_of_list(folder: NnlqpFolder, on_complaint: OnComplaint, contents: Contents | None = None) -> Iterator[Measurement]:
     """Yield the measurements of NNLQP's list, network by network; each ONNX file is read once.
 
     Keys are those of the view that each platform executes. Networks whose file is absent or no
     ONNX, and platforms without a name, are told and left out.
+
+    Args:
+        folder: The list and its networks.
+        on_complaint: Is told what is left out.
+        contents: Networks that need not be read again, which takes a tenth of a second each.
     """
     networks: dict[str, list[tuple[int, NnlqpLine, Platform]]] = {}
     for number, line, platform in _known_lines(folder, on_complaint):
         networks.setdefault(line.onnx_path, []).append((number, line, platform))
     for onnx_path, lines in tqdm(networks.items(), desc=folder.name, unit="network", file=sys.stderr, disable=None):
         try:
-            written = _read_network(folder.model_path(onnx_path))
+            results = _results_of_network(folder, onnx_path, [(line, platform) for _, line, platform in lines], contents or {})
         except (InvalidSettingError, InvalidModelError) as error:
             on_complaint(Complaint(place=folder.place(lines[0][0]), reason=str(error), n_lines=len(lines)))
-            continue
-        keys = ViewKeys(written)
-        yield from (_measurement_of_line(line, platform, keys[platform.view], folder.name) for _, line, platform in lines)
+        else:
+            yield from results
 
 
 def results_of_table(table: Path, on_complaint: OnComplaint) -> Iterator[Result]:
@@ -63,10 +83,28 @@ def results_of_table(table: Path, on_complaint: OnComplaint) -> Iterator[Result]
             on_complaint(Complaint(place=f"{table}: row {number}", reason=" ".join(str(error).split()), is_malformed=True))
 
 
+def _results_of_network(
+    folder: NnlqpFolder, onnx_path: str, lines: Sequence[tuple[NnlqpLine, Platform]], contents: Contents
+) -> list[Measurement]:
+    path = folder.model_path(onnx_path)
+    digest = _digest(path)
+    keys = ViewKeys(lambda: _read_network(path), contents.get(digest))
+    facts = {"file": folder.name, _DIGEST: digest}
+    return [_measurement_of_line(line, platform, keys[platform.view], facts) for line, platform in lines]
+
+
 def _read_network(path: Path) -> ModelGraph:
     from ..graphs import read_graph
 
     return read_graph(path, GraphView.AS_WRITTEN)
+
+
+def _digest(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
+    except OSError as error:
+        raise InvalidSettingError(f"expected an ONNX file that can be read, got {shown(path.name)}: {error.strerror}") from error
 
 
 def _known_lines(folder: NnlqpFolder, on_complaint: OnComplaint) -> Iterator[tuple[int, NnlqpLine, Platform]]:
@@ -82,8 +120,7 @@ def _known_lines(folder: NnlqpFolder, on_complaint: OnComplaint) -> Iterator[tup
         on_complaint(Complaint(place=folder.place(numbers[0]), reason=reason, n_lines=len(numbers)))
 
 
-def _measurement_of_line(line: NnlqpLine, platform: Platform, graph_key: str, file: str) -> Measurement:
-    facts = {FAMILY: line.model_type, "file": file, "graph_id": line.graph_id, "onnx_path": line.onnx_path, "stage": line.stage}
+def _measurement_of_line(line: NnlqpLine, platform: Platform, graph_key: str, facts: dict[str, str]) -> Measurement:
     return Measurement(
         graph_key=graph_key,
         platform=platform,
@@ -91,7 +128,7 @@ def _measurement_of_line(line: NnlqpLine, platform: Platform, graph_key: str, fi
         latency_ms=line.latency_ms,
         source=Source.MEASURED,
         host=NNLQP_HOST,
-        facts=facts,
+        facts={FAMILY: line.model_type, "stage": line.stage, "graph_id": line.graph_id, "onnx_path": line.onnx_path, **facts},
     )
 
 

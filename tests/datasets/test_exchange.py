@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from hashlib import blake2b
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from nnlqp_nas.datasets.importing import add_missing
 from nnlqp_nas.datasets.latency_row import LatencyRow, write_rows
 from nnlqp_nas.datasets.nnlqp_export import NnlqpExport
 from nnlqp_nas.datasets.nnlqp_folder import Complaint, NnlqpFolder
-from nnlqp_nas.datasets.reading import Result, results_of_list, results_of_table
+from nnlqp_nas.datasets.reading import Result, known_contents, results_of_list, results_of_table
 from nnlqp_nas.graphs import read_graph
 from nnlqp_nas.search_spaces.nasbench201 import NasBench201
 from nnlqp_nas.testing import InstantBackend
@@ -162,6 +163,21 @@ def test_nnlqps_own_download_is_read(tmp_path: Path, database: SqlDatabase) -> N
     assert {number for number, complaint in told.items() if complaint.is_malformed} == {"7"}
     assert told["3"].n_lines == 2
     assert "--platform-id 99=" in told["6"].reason
+
+
+def test_networks_that_were_read_before_are_not_read_again(tmp_path: Path, database: SqlDatabase) -> None:
+    NnlqpExport(tmp_path / "out").write(make_rows(2))
+    add(database, read_list(tmp_path / "out"))
+    contents = known_contents(database.select())
+    for path in (tmp_path / "out").rglob("*.onnx"):
+        assert set(contents[blake2b(path.read_bytes(), digest_size=16).hexdigest()]) <= set(GraphView)
+    changed = {digest: dict.fromkeys(GraphView, "f" * 32) for digest in contents}
+    complaints: list[Complaint] = []
+    folder = NnlqpFolder(tmp_path / "out" / "gt.txt", {}, complaints.append)
+    assert {one.graph_key for one in results_of_list(folder, complaints.append, changed)} == {"f" * 32}
+    next((tmp_path / "out").rglob("*.onnx")).write_text("hello")  # other content: the file counts, not its name
+    assert {one.graph_key for one in results_of_list(folder, complaints.append, changed)} == {"f" * 32}
+    assert len(complaints) == 1
 
 
 # parquet
