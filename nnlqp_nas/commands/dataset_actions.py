@@ -44,10 +44,13 @@ def import_results(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json({"source": str(arguments.source), "database": url, **counts})
     else:
-        sys.stdout.write(
-            f"{imported.n_added} rows added to {url}, {imported.n_known} were there already; "
-            f"left out: {complaints.n_malformed} malformed lines, {complaints.n_skipped} without their network or platform\n"
-        )
+        left_out = [
+            f"{n} lines {why}"
+            for n, why in ((complaints.n_malformed, "malformed"), (complaints.n_skipped, "without their network or platform"))
+            if n
+        ]
+        said = f"{imported.n_added} rows added to {url}, {imported.n_known} were there already"
+        sys.stdout.write("; left out: ".join(filter(None, (said, ", ".join(left_out)))) + "\n")
     return 0
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from time import monotonic
 
 from ..core import MeasurementFailure, Platform
 from .reading import Result
 
 _ROWS_AT_ONCE = 200
+_LOSE_AT_MOST_S = 2.0
 
 
 @dataclass(slots=True)
@@ -31,7 +33,8 @@ def add_missing(
     """Add the results that are not stored yet.
 
     A result that stands n times in ``results`` is stored n times in the end, whether some of them were
-    there before or not: importing again adds nothing, and an import that was killed goes on.
+    there before or not: importing again adds nothing, and an import that was killed goes on, having
+    lost two seconds at most.
 
     Args:
         results: What to import.
@@ -41,6 +44,7 @@ def add_missing(
     known: dict[Platform, Counter[object]] = {}
     imported = Imported()
     waiting: list[Result] = []
+    stored_at_s = monotonic()
     for result in results:
         if result.platform not in known:
             known[result.platform] = Counter(map(_identity, stored(result.platform)))
@@ -51,9 +55,9 @@ def add_missing(
             continue
         waiting.append(result)
         imported.n_added += 1
-        if len(waiting) == _ROWS_AT_ONCE:
+        if len(waiting) >= _ROWS_AT_ONCE or monotonic() - stored_at_s > _LOSE_AT_MOST_S:
             add(waiting)
-            waiting = []
+            waiting, stored_at_s = [], monotonic()
     add(waiting)
     return imported
 
