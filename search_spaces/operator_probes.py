@@ -32,9 +32,9 @@ _CHANNELS = {
     55: (64, 96),
     28: (24, 32, 64, 128, 256),
     27: (96, 192),
-    14: (64, 80, 112, 192, 384, 512),
+    14: (64, 80, 112, 192, 384, 512, 768),
     13: (256, 384),
-    7: (96, 160, 320, 512, 960),
+    7: (96, 160, 320, 512, 960, 1280),
 }
 MAPS = {str(m): m for m in (_Map(channels, side) for side, several in _CHANNELS.items() for channels in several)}
 _LAYER_OPTIONS: dict[str, tuple[int | float | str, ...]] = {

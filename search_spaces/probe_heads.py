@@ -6,11 +6,11 @@ from nnlqp_nas.graphs import LayerBuilder
 
 from .probe_layers import as_tokens
 
-HEADS = ("pool", "classifier", "convolution", "expanded", "features_1024", "features_4096", "token")
+HEADS = ("pool", "classifier", "convolution", "expanded", "hidden", "normalised", "features_1024", "features_4096", "token")
 _EXPANDED = 1280
 _LARGEST = {"convolution": 28, "token": 28}
 _LARGEST_FLATTENED = 7
-_FLATTENED_CHANNELS = 64
+_FLATTENED_CHANNELS = {1024: 512, 4096: 256}
 
 
 def write_head(net: LayerBuilder, x: int, head: str, n_classes: int) -> int:
@@ -22,11 +22,15 @@ def write_head(net: LayerBuilder, x: int, head: str, n_classes: int) -> int:
         return _write_features(net, x, int(head.removeprefix("features_")), n_classes)
     if head == "convolution":  # SqueezeNet's
         x = net.relu(net.conv(x, n_classes, 1, bias=True))
+    if head == "normalised":  # NAS-Bench-201's; behind a sum, for behind a convolution it would be folded
+        x = net.relu(net.batch_norm(net.add(x, net.avg_pool(x, 3, 1, 1))))
     x = net.global_avg_pool(x)
-    if head == "expanded":  # MobileNetV3's
+    if head == "expanded":  # Once-for-All's
         x = net.hard_swish(net.conv(x, _EXPANDED, 1, bias=True))
     x = net.flatten(x)
-    return net.linear(x, n_classes) if head in ("classifier", "expanded") else x
+    if head == "hidden":  # MobileNetV3's
+        x = net.hard_swish(net.linear(x, _EXPANDED))
+    return x if head in ("pool", "convolution") else net.linear(x, n_classes)
 
 
 def _shrunk(net: LayerBuilder, x: int, largest: int) -> int:
@@ -36,8 +40,8 @@ def _shrunk(net: LayerBuilder, x: int, largest: int) -> int:
 
 
 def _write_features(net: LayerBuilder, x: int, features: int, n_classes: int) -> int:
-    """AlexNet's and VGG's: wide fully-connected layers over a small map of few channels."""
-    x = net.relu(net.conv(x, _FLATTENED_CHANNELS, 1, bias=True))
+    """AlexNet's and VGG's: wide fully-connected layers over a small map."""
+    x = net.relu(net.conv(x, _FLATTENED_CHANNELS[features], 1, bias=True))
     x = net.flatten(_shrunk(net, x, _LARGEST_FLATTENED))
     for _ in range(2):
         x = net.relu(net.linear(x, features))

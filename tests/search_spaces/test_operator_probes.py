@@ -2,13 +2,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import product
+from math import prod
+from typing import Any
 
 import numpy as np
 import pytest
 
-from nnlqp_nas.core import GraphView, InvalidSettingError, ModelGraph
+from nnlqp_nas.core import GraphView, InvalidSettingError, ModelGraph, Operator
 from nnlqp_nas.core.plugins import SPACES, load_plugin, plugin_names
-from nnlqp_nas.graphs import graph_cost, read_graph, to_onnx, viewed
+from nnlqp_nas.graphs import graph_cost, operator_cost, read_graph, to_onnx, viewed
 from nnlqp_nas.search_spaces.operator_probes import _LAYER_OPTIONS, MAPS, OperatorProbes, _count_layers, _fitted
 from nnlqp_nas.search_spaces.probe_heads import HEADS
 from nnlqp_nas.search_spaces.probe_layers import LAYERS
@@ -51,6 +53,26 @@ def test_probes_hold_every_operator_and_pair_of_the_families(probes: list[ModelG
     graphs = [space.graph(space.sample(rng)) for _ in range(20)]
     used = {pair for graph in graphs for pair in pairs(graph)}
     assert used - {pair for probe in probes for pair in pairs(probe)} == set()
+
+
+def kind(operator: Operator) -> str:
+    groups = operator.attribute("group", 1)
+    if operator.op_type != "Conv":
+        return operator.op_type
+    return f"Conv {operator.weights[0][2] > 1} {groups == operator.inputs[0][1]}"
+
+
+@pytest.mark.parametrize("family", families())
+def test_no_layer_of_the_families_is_far_beyond_the_largest_probe(probes: list[ModelGraph], family: str) -> None:
+    largest: dict[str, tuple[int, int]] = {}
+    for operator in {operator for probe in probes for operator in probe.operators}:
+        size, macs = largest.get(kind(operator), (0, 0))
+        largest[kind(operator)] = max(size, prod(operator.output)), max(macs, operator_cost(operator).macs)
+    space, rng = load_plugin(SPACES, family)(), np.random.default_rng(1)
+    for operator in {operator for _ in range(20) for operator in space.graph(space.sample(rng)).operators}:
+        size, macs = largest[kind(operator)]
+        assert prod(operator.output) <= 3 * size, operator
+        assert operator_cost(operator).macs <= 3 * macs, operator
 
 
 def test_probes_hold_depthwise_convolutions_of_all_kernels_on_small_and_large_maps(probes: list[ModelGraph]) -> None:
@@ -106,14 +128,15 @@ def test_size_counts_canonical_codes(side: int) -> None:
     assert _count_layers(side, 2) == sum(n_behind[left] for _, left in distinct)
 
 
-def every_layer_and_head() -> Iterator[dict[str, object]]:
+def every_layer_and_head() -> Iterator[Any]:
     for layer in LAYERS:
-        yield {"map": "64x14", "stem": "3x3", "head": "pool", "layers": [{"layer": layer}, {"layer": "gate"}]}
+        yield pytest.param({"map": "64x14", "stem": "3x3", "head": "pool", "layers": [{"layer": layer}, {"layer": "gate"}]}, id=layer)
     for head in HEADS:
-        yield {"map": "64x14", "stem": "patch", "head": head, "layers": [{"layer": "conv"}]}
+        encoding = {"map": "64x14", "stem": "patch", "head": head, "layers": [{"layer": "conv"}]}
+        yield pytest.param(encoding, id=f"head-{head}", marks=[pytest.mark.slow] if head.startswith("features") else [])
 
 
-@pytest.mark.parametrize("encoding", list(every_layer_and_head()), ids=lambda e: f"{e['layers'][0]['layer']}-{e['head']}")
+@pytest.mark.parametrize("encoding", list(every_layer_and_head()))
 def test_module_writer_and_reader_agree_on_every_layer_and_head(encoding: dict[str, object]) -> None:
     pytest.importorskip("torch")
     from nnlqp_nas.graphs.torch_module import export_module
