@@ -18,7 +18,7 @@ import onnx
 
 from ..core import AttributeValue, InvalidModelError
 from .model_skeleton import WEIGHT_POSITIONS
-from .node_draft import Activation, Constant, NodeDraft, Weight, shape_of
+from .node_draft import Activation, Constant, DraftArgument, NodeDraft, Weight, shape_of
 from .onnx_opset import OPSET
 
 _IRRELEVANT = frozenset(
@@ -36,7 +36,7 @@ def canonicalise(draft: NodeDraft) -> None:
         InvalidModelError: If ONNX knows no such operator, or an attribute is not a number, text or list.
     """
     if draft.op_type in _COMMUTATIVE and len(draft.arguments) == 2:
-        draft.arguments.sort(key=lambda argument: (isinstance(argument, Constant), not isinstance(argument, Activation)))
+        draft.arguments.sort(key=_commuted)
     rewrite = _REWRITES.get(draft.op_type) or (_reduce if draft.op_type.startswith("Reduce") else None)
     if draft.op_type == "Conv":
         _check_channels(draft)
@@ -50,6 +50,12 @@ def canonicalise(draft: NodeDraft) -> None:
         draft.attributes["axis"] = axis + max(1, len(draft.shape))
     while draft.arguments and draft.arguments[-1] is None:
         draft.arguments.pop()
+
+
+def _commuted(argument: DraftArgument) -> tuple[bool, bool, int]:
+    """Activations first, the larger before the smaller; then weights, then constants."""
+    is_activation = isinstance(argument, Activation)
+    return isinstance(argument, Constant), not is_activation, -prod(shape_of(argument)) if is_activation else 0
 
 
 @lru_cache(maxsize=1024)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 from functools import lru_cache
+from math import prod
 
 from ..core import INPUT, GraphView, ModelGraph, Operator, Shape
 from . import operators as ops
@@ -178,11 +179,18 @@ class LayerBuilder:
 
     def add(self, x: int, y: int) -> int:
         """Return x + y."""
-        return self.append(ops.binary_operator("Add", self.shape(x), self.shape(y)), x, y)
+        return self._commutative("Add", x, y)
 
     def mul(self, x: int, y: int) -> int:
         """Return x * y, broadcast."""
-        return self.append(ops.binary_operator("Mul", self.shape(x), self.shape(y)), x, y)
+        return self._commutative("Mul", x, y)
+
+    def _commutative(self, op_type: str, x: int, y: int) -> int:
+        """The larger argument first, as models that are read have it, so that the order does not change the key."""
+        shape_x, shape_y = self.shape(x), self.shape(y)
+        if shape_x != shape_y and prod(shape_y) > prod(shape_x):
+            x, y, shape_x, shape_y = y, x, shape_y, shape_x
+        return self.append(ops.binary_operator(op_type, shape_x, shape_y), x, y)
 
     def add_weight(self, x: int, *shape: int) -> int:
         """Return x + a learned tensor of ``shape``."""
