@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Any, NamedTuple
 
 from nnlqp_nas.core import Architecture, InvalidSettingError, Parameter
 from nnlqp_nas.graphs import LayerBuilder, LayeredSpace
+
+from .blocks import InvertedResidual, SqueezeExcite, write_conv_norm, write_stage
+from .widths import make_divisible
 
 KERNELS = (3, 5, 7)
 EXPANSIONS = (3, 4, 6)
@@ -21,16 +23,19 @@ _DIGITS_A_STAGE = 1 + 2 * MAX_DEPTH
 class _Stage(NamedTuple):
     channels: int
     stride: int
-    is_hard: bool
-    has_se: bool
+    kind: InvertedResidual
 
 
+_SOFT = InvertedResidual(LayerBuilder.relu)
+_HARD = InvertedResidual(LayerBuilder.hard_swish)
+_SOFT_SQUEEZED = InvertedResidual(LayerBuilder.relu, SqueezeExcite())
+_HARD_SQUEEZED = InvertedResidual(LayerBuilder.hard_swish, SqueezeExcite())
 _STAGES = (
-    _Stage(24, 2, False, False),
-    _Stage(40, 2, False, True),
-    _Stage(80, 2, True, False),
-    _Stage(112, 1, True, True),
-    _Stage(160, 2, True, True),
+    _Stage(24, 2, _SOFT),
+    _Stage(40, 2, _SOFT_SQUEEZED),
+    _Stage(80, 2, _HARD),
+    _Stage(112, 1, _HARD_SQUEEZED),
+    _Stage(160, 2, _HARD_SQUEEZED),
 )
 
 
@@ -44,13 +49,6 @@ def _name_parameters() -> tuple[Parameter, ...]:
 
 
 _PARAMETERS = _name_parameters()
-
-
-@lru_cache(maxsize=1024)
-def make_divisible(value: float, divisor: int = 8) -> int:
-    """Round to a multiple of ``divisor``, never by more than a tenth downwards (as MobileNet's authors do)."""
-    rounded = max(divisor, int(value + divisor / 2) // divisor * divisor)
-    return rounded if rounded >= 0.9 * value else rounded + divisor
 
 
 class MobileNetV3(LayeredSpace):
@@ -128,42 +126,19 @@ class MobileNetV3(LayeredSpace):
         code = architecture.code
         resolution = RESOLUTIONS[code[0]]
         x = net.input(3, resolution, resolution)
-        x = net.part(_write_stem, x, self._widen(16))
-        x = net.part(_write_block, x, _Stage(self._widen(16), 1, False, False), 3, 1, 1)
+        x = net.part(write_conv_norm, x, self._widen(16), 3, 2, LayerBuilder.hard_swish)
+        x = write_stage(net, x, _SOFT, self._widen(16), 1, [(3, 1)])
         for stage, first in zip(self._stages, range(1, len(code), _DIGITS_A_STAGE), strict=True):
-            for block in range(DEPTHS[code[first]]):
-                kernel, expansion = KERNELS[code[first + 1 + 2 * block]], EXPANSIONS[code[first + 2 + 2 * block]]
-                x = net.part(_write_block, x, stage, kernel, expansion, 1 if block else stage.stride)
+            end = first + 1 + 2 * DEPTHS[code[first]]
+            blocks = [(KERNELS[code[at]], EXPANSIONS[code[at + 1]]) for at in range(first + 1, end, 2)]
+            x = write_stage(net, x, stage.kind, stage.channels, stage.stride, blocks)
         return net.part(_write_head, x, self._widen(960), self._widen(1280), self.n_classes)
 
     def _widen(self, channels: int) -> int:
         return make_divisible(channels * self.width)
 
 
-def _write_stem(net: LayerBuilder, x: int, channels: int) -> int:
-    return net.hard_swish(net.batch_norm(net.conv(x, channels, 3, 2)))
-
-
 def _write_head(net: LayerBuilder, x: int, n_expanded: int, n_features: int, n_classes: int) -> int:
-    x = net.hard_swish(net.batch_norm(net.conv(x, n_expanded, 1)))
+    x = write_conv_norm(net, x, n_expanded, activation=LayerBuilder.hard_swish)
     x = net.hard_swish(net.conv(net.global_avg_pool(x), n_features, 1))
     return net.linear(net.flatten(x), n_classes)
-
-
-def _write_block(net: LayerBuilder, x: int, stage: _Stage, kernel: int, expansion: int, stride: int) -> int:
-    activate = net.hard_swish if stage.is_hard else net.relu
-    n_in, n_middle = net.shape(x)[1], make_divisible(net.shape(x)[1] * expansion)
-    y = x
-    if expansion > 1:
-        y = activate(net.batch_norm(net.conv(y, n_middle, 1)))
-    y = activate(net.batch_norm(net.conv(y, n_middle, kernel, stride, groups=n_middle)))
-    if stage.has_se:
-        y = _write_squeeze_excite(net, y, n_middle)
-    y = net.batch_norm(net.conv(y, stage.channels, 1))
-    return net.add(y, x) if stride == 1 and n_in == stage.channels else y
-
-
-def _write_squeeze_excite(net: LayerBuilder, x: int, channels: int) -> int:
-    y = net.conv(net.global_avg_pool(x), make_divisible(channels // 4), 1, bias=True)
-    y = net.conv(net.relu(y), channels, 1, bias=True)
-    return net.mul(x, net.hard_sigmoid(y))
