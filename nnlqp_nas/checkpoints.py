@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from .core import CheckpointError, LatencyPredictor, NnlqpError, Platform, UnknownNameError
-from .core.plugins import PREDICTORS, load_plugin
+from .core.plugins import FOREIGN_CHECKPOINTS, PREDICTORS, load_plugin, plugin_names
 
 DEFAULT = "universal"
 FORMAT = "nnlqp-nas-predictor"
@@ -61,7 +61,7 @@ def read_header(path: Path) -> dict[str, str]:
         CheckpointError: If it is too large, truncated, or not a checkpoint of this project.
     """
     if path.suffix.lower() in _PICKLES:
-        raise CheckpointError(f"expected a {SUFFIX} checkpoint, got {path.name}: PyTorch files are not read yet; save it as safetensors")
+        raise CheckpointError(f"expected a {SUFFIX} checkpoint, got {path.name}: no predictor reads such files; save it as safetensors")
     try:
         size_bytes = path.stat().st_size
         with path.open("rb") as file:
@@ -94,7 +94,9 @@ def load_predictor(name_or_path: str | os.PathLike[str] = DEFAULT) -> LatencyPre
 
 @lru_cache(maxsize=4)  # predictors are immutable, so that several oracles may share one
 def _load(path: Path, changed_at_ns: int, size_bytes: int) -> LatencyPredictor:  # noqa: ARG001 - they tell versions of a file apart
-    cls: Any = load_plugin(PREDICTORS, read_header(path)["predictor"])
+    cls: Any = (
+        load_plugin(FOREIGN_CHECKPOINTS, _suffix(path)) if _is_foreign(path) else load_plugin(PREDICTORS, read_header(path)["predictor"])
+    )
     try:
         predictor: LatencyPredictor = cls.load(path)
     except NnlqpError:
@@ -112,13 +114,22 @@ def predicted_platforms(name_or_path: str | os.PathLike[str] = DEFAULT) -> tuple
         CheckpointError: If it is no file, truncated, of another format, or unsafe.
     """
     path = find_checkpoint(name_or_path)
-    stated = read_header(path).get("platforms")
+    stated = None if _is_foreign(path) else read_header(path).get("platforms")
     if stated is None:
         return load_predictor(path).platforms
     try:
         return tuple(Platform.parse(name) for name in json.loads(stated))
     except (ValueError, TypeError, AttributeError) as error:
         raise CheckpointError(f"expected a list of platforms in the header of {path.name}, got {stated!r}; train it again") from error
+
+
+def _suffix(path: Path) -> str:
+    return path.suffix.lower().removeprefix(".")
+
+
+def _is_foreign(path: Path) -> bool:
+    """Whether a predictor reads this kind of file, which another project wrote."""
+    return _suffix(path) in plugin_names(FOREIGN_CHECKPOINTS)
 
 
 def _check_length(path: Path, header: Any, data_bytes: int) -> None:

@@ -12,6 +12,8 @@ from .errors import InvalidSettingError, MissingExtraError, UnknownNameError
 SPACES = "nnlqp_nas.search_spaces"
 PREDICTORS = "nnlqp_nas.predictors"
 BACKENDS = "nnlqp_nas.backends"
+FOREIGN_CHECKPOINTS = "nnlqp_nas.foreign_checkpoints"
+"""Predictors whose ``load`` reads files of another project; an entry is named like the files' suffix, such as ``pth``."""
 
 
 @cache

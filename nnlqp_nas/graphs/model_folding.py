@@ -14,7 +14,7 @@ import onnx_ir as ir
 from onnx_ir.passes.common import IdentityEliminationPass, InlinePass, RemoveUnusedNodesPass
 from onnxscript.optimizer import fold_constants_ir
 
-from ..core import GraphView, InvalidModelError
+from ..core import GraphView, InvalidModelError, Shape
 from .model_skeleton import MAX_NODES
 
 _KEPT_DOMAIN = "nnlqp_nas.kept"
@@ -133,19 +133,34 @@ def with_shapes(model: onnx.ModelProto, view: GraphView) -> onnx.ModelProto:
     """
     for _ in range(_N_ROUNDS):
         n_nodes = len(model.graph.node)
-        model = _folded(_inferred(model), view)
+        model = _folded(inferred(model), view)
         if len(model.graph.node) == n_nodes:
             break
-    return _inferred(model)
+    return inferred(model)
 
 
-def _inferred(model: onnx.ModelProto) -> onnx.ModelProto:
+def inferred(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Return the model with the shapes that inference tells.
+
+    Raises:
+        InvalidModelError: If inference contradicts itself.
+    """
     try:
         return onnx.shape_inference.infer_shapes(model, data_prop=True)
     except Exception as error:
         raise InvalidModelError(
             f"expected shapes that fit each other, got {_one_line(error)}; check the model with onnx.checker"
         ) from error
+
+
+def static_shape(value: onnx.ValueInfoProto) -> Shape | None:
+    """Return the shape of a value; None where a size is unknown."""
+    tensor_type = value.type.tensor_type
+    if not value.type.HasField("tensor_type") or not tensor_type.HasField("shape"):
+        return None
+    if not all(dim.HasField("dim_value") and dim.dim_value >= 0 for dim in tensor_type.shape.dim):
+        return None
+    return tuple(dim.dim_value for dim in tensor_type.shape.dim)
 
 
 def why_unknown(model: onnx.ModelProto) -> str:

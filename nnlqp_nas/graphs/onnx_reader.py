@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,8 +16,9 @@ from . import operators as ops
 from .arguments import DTYPE
 from .batch_axis import without_batch
 from .canonical import as_weight, canonicalise, python_value, steers
+from .filed_graph import filed_reader
 from .layer_builder import ZERO
-from .model_folding import inlined, sort_nodes, why_unknown, with_shapes
+from .model_folding import inlined, sort_nodes, static_shape, why_unknown, with_shapes
 from .model_skeleton import MAX_ELEMENTS, Skeleton, skeleton_of
 from .model_source import load_model
 from .node_draft import Activation, Constant, DraftArgument, NodeDraft, Weight, as_operator
@@ -60,8 +62,9 @@ def _read_proto(model: onnx.ModelProto, view: GraphView) -> ModelGraph:
     try:
         skeleton = skeleton_of(inlined(model))
         sort_nodes(skeleton.model.graph)
+        reread = filed_reader(skeleton)  # before the skeleton is folded
         skeleton.model.CopyFrom(with_shapes(skeleton.model, view))
-        return _Reader(skeleton).graph()
+        return replace(_Reader(skeleton).graph(), reread=reread)
     except InvalidModelError as error:  # names of a damaged file may hold anything
         raise InvalidModelError(" ".join(str(error).split())[:500]) from error
     except Exception as error:  # a damaged file can break any assumption: names that are no text, attributes of another type
@@ -92,7 +95,7 @@ class _Reader:
         self._shapes: dict[str, Shape | None] = {}
         self._element_types: dict[str, int] = {}
         for value in [*graph.value_info, *graph.output, *graph.input]:
-            self._shapes[value.name] = _static_shape(value)
+            self._shapes[value.name] = static_shape(value)
             self._element_types[value.name] = value.type.tensor_type.elem_type
         self._arguments: dict[str, DraftArgument] = {name: Weight(*weight) for name, weight in skeleton.weights.items()}
         for tensor in graph.initializer:
@@ -186,15 +189,6 @@ class _Reader:
         for at, name in enumerate(node.output):
             if name in self._is_read:
                 self._append(name, ops.part_operator(operator, at, draft.outputs[at]), (owner,))
-
-
-def _static_shape(value: onnx.ValueInfoProto) -> Shape | None:
-    tensor_type = value.type.tensor_type
-    if not value.type.HasField("tensor_type") or not tensor_type.HasField("shape"):
-        return None
-    if not all(dim.HasField("dim_value") and dim.dim_value >= 0 for dim in tensor_type.shape.dim):
-        return None
-    return tuple(dim.dim_value for dim in tensor_type.shape.dim)
 
 
 def _attributes(node: onnx.NodeProto) -> dict[str, Any]:

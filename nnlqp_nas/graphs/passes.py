@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ..core import GraphView, ModelGraph
 from .layer_builder import LayerBuilder
 
@@ -31,4 +33,4 @@ def viewed(graph: ModelGraph, view: GraphView) -> ModelGraph:
     for operator, sources in zip(graph.operators, graph.sources, strict=True):
         folds = not sources or n_readers[sources[0]] == 1
         values.append(net.append(operator, *[values[source] for source in sources], folds=folds))
-    return net.finish(*dict.fromkeys(values[node] for node in graph.outputs))
+    return replace(net.finish(*dict.fromkeys(values[node] for node in graph.outputs)), reread=graph.reread)
