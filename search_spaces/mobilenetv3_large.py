@@ -13,7 +13,6 @@ KERNELS = (3, 5, 7)
 WIDTH_FACTORS = (0.5, 0.75, 1.0, 1.25, 1.5)
 EPSILON = 1e-3
 
-
 _SOFT = InvertedResidual(LayerBuilder.relu, None, EPSILON)
 _SOFT_SQUEEZED = InvertedResidual(LayerBuilder.relu, SqueezeExcite(), EPSILON)
 _HARD = InvertedResidual(LayerBuilder.hard_swish, None, EPSILON)
