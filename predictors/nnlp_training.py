@@ -64,7 +64,8 @@ class Samples:
 
     def split(self, share: float, seed: int) -> tuple[Samples, Samples]:
         """Return the samples to learn from, and those of a share of the networks, drawn from ``seed``, held out."""
-        drawn = np.random.default_rng(seed).permutation(len(self.networks))[: round(share * len(self.networks))]
+        n_held_out = min(round(share * len(self.networks)), len(self.networks) - 1)
+        drawn = np.random.default_rng(seed).permutation(len(self.networks))[:n_held_out]
         is_held_out = np.isin(self.network, drawn)
         return self.part(np.flatnonzero(~is_held_out)), self.part(np.flatnonzero(is_held_out))
 

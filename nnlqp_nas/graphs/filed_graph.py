@@ -83,6 +83,9 @@ class _FiledReader:
         for name in names:
             if name in self._constants and name not in self._place:
                 self._append(name, Operator(CONSTANT, output=self._shape(name)), ())
+        unknown = next((name for name in names if name not in self._place), None)
+        if unknown is not None:  # a further output whose shape inference does not tell
+            raise InvalidModelError(f"expected fixed shapes, got an unknown one for '{unknown}'")
         sources = tuple(self._place[name] for name in names)
         inputs = tuple(self._operators[source].output for source in sources)
         attributes = _plain_attributes(node)

@@ -13,9 +13,11 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper
 
 from nnlqp_nas.core import GraphView, ModelGraph
-from nnlqp_nas.graphs import LayerBuilder, read_graph
+from nnlqp_nas.graphs import LayerBuilder, read_graph, to_onnx
 from nnlqp_nas.predictors.nnlp_features import NnlpFeatures, nnlp_features
 from nnlqp_nas.predictors.nnlp_node import KINDS
+
+from .conftest import draw_graphs
 
 HERE = Path(__file__).parent
 RESNET = HERE.parent / "graphs" / "resnet18-v1-7-no-weight.onnx"
@@ -144,3 +146,12 @@ def _chain(widths: list[int]) -> ModelGraph:
     for width in widths:
         x = net.relu(net.conv(x, width, 3))
     return net.finish(x)
+
+
+@pytest.mark.parametrize("view", [GraphView.AS_WRITTEN, GraphView.OPTIMISED])
+def test_a_graph_and_the_file_written_from_it_have_the_same_features(view: GraphView) -> None:
+    for graph in draw_graphs(4, 5, view):
+        direct, read = nnlp_features(graph, 8), nnlp_features(read_graph(to_onnx(graph), view), 8)
+        assert sorted(map(bytes, direct.nodes)) == sorted(map(bytes, read.nodes))
+        assert direct.edges.shape == read.edges.shape
+        np.testing.assert_array_equal(direct.static, read.static)
