@@ -20,11 +20,11 @@ from pyarrow import parquet
 from safetensors.numpy import save_file
 from scipy.stats import kendalltau, spearmanr
 
+from nnlqp_nas import load_space
 from nnlqp_nas.core import Architecture
 from nnlqp_nas.quality import AccuracySurrogate
 from nnlqp_nas.quality.cell_features import describe_cells
 from nnlqp_nas.quality.surrogate import DATASETS, SHIPPED
-from nnlqp_nas.search_spaces.nasbench201 import NasBench201
 
 SEED, N_FIT, N_VALIDATION = 0, 4500, 500
 MEMBERS, HIDDEN, EPOCHS, BATCH, DECAY, RATE = 5, 64, 60, 128, 0.1, 5e-3
@@ -35,7 +35,8 @@ def read_table(folder: Path) -> tuple[list[Architecture], NDArray[np.float64]]:
     """Return the cells and their accuracies, float64, shape (15625, 3), percent."""
     columns = [f"{dataset}_test_200ep" for dataset in DATASETS]
     table = parquet.read_table(folder / "nasbench201_accuracy_200ep.parquet", columns=["arch_str", *columns]).to_pydict()
-    return [NasBench201().decode(cell) for cell in table["arch_str"]], np.array([table[column] for column in columns]).T
+    space = load_space("nasbench201")
+    return [space.decode(cell) for cell in table["arch_str"]], np.array([table[column] for column in columns]).T
 
 
 def fit_member(x: torch.Tensor, z: torch.Tensor, seed: int) -> list[torch.Tensor]:
@@ -52,7 +53,7 @@ def fit_member(x: torch.Tensor, z: torch.Tensor, seed: int) -> list[torch.Tensor
         for step in range(n_steps):
             batch = order[step * BATCH : (step + 1) * BATCH]
             optimiser.zero_grad()
-            torch.nn.functional.smooth_l1_loss(net(x[batch]), z[batch]).backward()
+            torch.autograd.backward(torch.nn.functional.smooth_l1_loss(net(x[batch]), z[batch]))
             optimiser.step()
             schedule.step()
     return [tensor.detach() for layer in layers for tensor in (layer.weight.T, layer.bias)]

@@ -40,7 +40,7 @@ def split_published(space: str, settings: dict[str, Any], n_train: int, seed: in
     published = PublishedTable(folder, load_plugin(SPACES, space)(**settings))
     rows = np.random.default_rng(seed).permutation(len(published.architectures))
     train, test = rows[:n_train], rows[-N_TEST:]
-    return [published.table(c, train) for c in published.columns], [published.table(c, test) for c in published.columns]
+    return [published.table(c, train.tolist()) for c in published.columns], [published.table(c, test.tolist()) for c in published.columns]
 
 
 def split_table(table: LatencyTable, seed: int) -> tuple[LatencyTable, LatencyTable]:

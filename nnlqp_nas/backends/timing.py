@@ -62,7 +62,8 @@ def time_runs(run: Callable[[], None], protocol: TimingProtocol, is_discarding: 
     A run is discarded if something else held the core meanwhile (its wall time is above
     ``protocol.disturbed`` times its CPU time), and so is the run after it, which finds cold caches; and if
     it took above 1.05 times the fastest runs (their 5th percentile): on a virtual machine a neighbour on the
-    same physical core slows runs by a third for a second or so, and no clock of ours shows it. The ``min_runs`` fastest count in any case, and all runs where nearly every one was interrupted.
+    same physical core slows runs by a third for a second or so, and no clock of ours shows it. The
+    ``min_runs`` fastest count in any case, and all runs where nearly every one was interrupted.
     """
     n_warmup = _warm_up(run, protocol.warmup_s)
     wall_ns, cpu_ns = _repeat(run, protocol, is_discarding)

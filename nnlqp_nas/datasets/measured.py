@@ -18,14 +18,14 @@ MEASURED = Path(__file__).parent / "rows"
 
 
 def tables_of(rows: Iterable[LatencyRow]) -> list[LatencyTable]:
-    """Return one table a platform, batch size and space; failures are left out.
+    """Return one table a platform, batch size and space; failures, and rows whose passes did not agree, are left out.
 
     Raises:
         InvalidSettingError: If a network made again from its code has another key than the row says.
     """
     groups: dict[tuple[str, int, str], list[LatencyRow]] = defaultdict(list)
     for row in rows:
-        if row.latency_ms is not None:
+        if row.latency_ms is not None and json.loads(row.facts).get("is_repeatable", True):
             groups[row.platform, row.batch_size, row.space].append(row)
     tables = []
     for (name, batch_size, domain), group in sorted(groups.items()):
