@@ -112,6 +112,9 @@ class Nnlp(LatencyPredictor):
         return Prediction(latency_ms, latency_ms / factor, latency_ms * factor, is_far, COVERAGE)
 
     def fit(self, tables: Sequence[LatencyTable], seed: int = 0) -> Self:
+        tables = [table for table in tables if len(table)]
+        if not tables:
+            raise InvalidSettingError("expected at least 1 measured network to train on, got none; check the data set")
         platforms = tuple(sorted({table.platform for table in tables}))
         settings = self.settings
         torch.manual_seed(seed)

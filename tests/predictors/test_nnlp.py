@@ -109,9 +109,11 @@ def test_foreign_weights_are_refused(nnlp: Nnlp, tmp_path: Path) -> None:
         Nnlp.load(path)
 
 
-def test_settings_out_of_range_and_adapting_nothing_are_refused(fresh_graphs: list[ModelGraph]) -> None:
+def test_settings_out_of_range_and_learning_from_nothing_are_refused(fresh_graphs: list[ModelGraph]) -> None:
     for wrong in ({"width": 0}, {"n_epochs": 0}, {"learning_rate": 0.0}, {"held_out": 1.0}):
         with pytest.raises(InvalidSettingError, match="expected"):
             NnlpSettings(**wrong)  # type: ignore[arg-type]
+    with pytest.raises(InvalidSettingError, match="at least 1"):
+        Nnlp().fit([])
     with pytest.raises(InvalidSettingError, match="trained"):
         Nnlp().adapt(ENGINE, fresh_graphs[:2], [1.0, 2.0])
