@@ -33,6 +33,7 @@ _NORMAL_QUANTILE = 1.645
 _PRIOR = {"own": 1.0, "level": 0.5, "contrast": 0.1, "size": 0.1, "counts": 0.1, "smooth": 0.05, "constant": 0.1, "noise": 0.03}
 _SMOOTH = ("level", "contrast", "size")
 N_CONTRASTS = 6
+N_FOLDS = 5
 
 
 @dataclass(frozen=True, eq=False)
@@ -169,13 +170,29 @@ def _learn(base: KernelGnn, table: LatencyTable) -> Adaptation:
     _, _, directions = np.linalg.svd(others - middle, full_matrices=False)
     components = directions[: 1 + N_CONTRASTS].T
     target = np.log(table.latency_ms)
-    gp = EvidenceGp.fit(_features(base, table.platform, source, size, middle, components), target, _SMOOTH, _PRIOR)
-    mean, deviation = gp.leave_one_out(target)
-    scores = np.sort(np.abs(target - mean) / deviation)
-    rank = min(int(np.ceil((len(target) + 1) * COVERAGE)), len(target))
-    return Adaptation(
-        gp, components, middle, table.batch_size, max(_NORMAL_QUANTILE, float(scores[rank - 1])), Domain.of("support set", table.graphs)
-    )
+    features = _features(base, table.platform, source, size, middle, components)
+    gp = EvidenceGp.fit(features, target, _SMOOTH, _PRIOR)
+    domain = Domain.of("support set", table.graphs)
+    return Adaptation(gp, components, middle, table.batch_size, _quantile(features, target), domain)
+
+
+def _quantile(features: Mapping[str, NDArray[np.float64]], target: NDArray[np.float64]) -> float:
+    """Return how many standard deviations hold the stated share of targets that a fit did not see.
+
+    Cross-conformal (Vovk, Annals of Mathematics and Artificial Intelligence 2015): every fold is predicted
+    by a process fitted, amplitudes and all, to the others.
+    """
+    if len(target) < 2 * N_FOLDS:
+        return 2.0 * _NORMAL_QUANTILE
+    folds = np.random.default_rng(0).permutation(len(target)) % N_FOLDS
+    scores: list[float] = []
+    for fold in range(N_FOLDS):
+        kept, held = folds != fold, folds == fold
+        gp = EvidenceGp.fit({name: x[kept] for name, x in features.items()}, target[kept], _SMOOTH, _PRIOR)
+        mean, deviation = gp.predict({name: x[held] for name, x in features.items()})
+        scores += (np.abs(target[held] - mean) / deviation).tolist()
+    rank = min(int(np.ceil((len(scores) + 1) * COVERAGE)), len(scores))
+    return max(_NORMAL_QUANTILE, sorted(scores)[rank - 1])
 
 
 def _to_arrays(adaptation: Adaptation) -> Arrays:

@@ -175,9 +175,12 @@ def _calibrate(network: KernelGnnNetwork, chunks: Sequence[_Chunk], known: tuple
 
 
 def _conformal_quantile(values: Sequence[float], coverage: float = 0.9) -> float:
-    """The split-conformal quantile (Vovk et al. 2005; Lei et al., JASA 2018, section 2.2)."""
+    """The split-conformal quantile (Vovk et al. 2005; Lei et al., JASA 2018, section 2.2).
+
+    Fewer than 9 values do not determine a 0.9 quantile; twice the largest stands for it then.
+    """
     rank = int(np.ceil((len(values) + 1) * coverage))
-    return sorted(values)[min(rank, len(values)) - 1]
+    return sorted(values)[rank - 1] if rank <= len(values) else 2.0 * max(values)
 
 
 def _domains(tables: Sequence[LatencyTable], known: tuple[Platform, ...]) -> tuple[tuple[Domain, ...], tuple[tuple[int, ...], ...]]:

@@ -22,7 +22,7 @@ OnProgress = Callable[[int, int], None]
 _Proposal = tuple["optuna.Trial", Architecture]
 _PARENTS = 32
 _TRIES = 8
-_IDLE_BATCHES = 12
+_IDLE_BATCHES = 6
 
 
 class OptunaSearch:

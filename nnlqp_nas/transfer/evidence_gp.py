@@ -100,15 +100,6 @@ class EvidenceGp:
         own = self._own_variance(scaled)
         return mean, np.sqrt(np.maximum(own - (reduced**2).sum(0), 0.0) + np.exp(2 * self.log_amplitude[NOISE]))
 
-    def leave_one_out(self, target: _Matrix) -> tuple[_Matrix, _Matrix]:
-        """Return mean and standard deviation at each sample as if it had been left out.
-
-        Closed form at fixed amplitudes (Rasmussen and Williams 2006, equation 5.12).
-        """
-        inverse = cho_solve((self.factor, True), np.eye(len(target)))
-        variance = 1.0 / np.diag(inverse)
-        return target - (inverse @ (target - self.mean)) * variance, np.sqrt(variance)
-
     def _own_variance(self, scaled: Mapping[str, _Matrix]) -> _Matrix:
         total = np.exp(2 * self.log_amplitude[CONSTANT]) + np.exp(2 * self.log_amplitude[SMOOTH])
         own = np.full(len(next(iter(scaled.values()))), total)

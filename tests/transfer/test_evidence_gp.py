@@ -43,18 +43,6 @@ def test_the_gradient_of_the_evidence_is_right() -> None:
         assert check_grad(lambda t: problem.loss(t)[0], lambda t: problem.loss(t)[1], theta) < 1e-3
 
 
-def test_leaving_one_out_in_closed_form_equals_conditioning_on_the_others() -> None:
-    features, target = _data(12, 4)
-    gp = EvidenceGp.fit(features, target, ["useful"], PRIOR)
-    covariance = gp.factor @ gp.factor.T
-    mean, deviation = gp.leave_one_out(target)
-    for i in range(12):
-        others = np.arange(12) != i
-        gain = np.linalg.solve(covariance[np.ix_(others, others)], covariance[others, i])
-        assert mean[i] == pytest.approx(gp.mean + gain @ (target - gp.mean)[others], abs=1e-8)
-        assert deviation[i] ** 2 == pytest.approx(covariance[i, i] - gain @ covariance[others, i], rel=1e-6)
-
-
 def test_too_few_samples_are_refused() -> None:
     features, target = _data(2, 0)
     with pytest.raises(InvalidSettingError, match="at least 3"):
