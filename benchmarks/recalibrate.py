@@ -12,6 +12,7 @@ import argparse
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -29,7 +30,8 @@ def main() -> None:
     parser.add_argument("--checkpoint", type=Path, default=PRETRAINED / "universal.safetensors")
     path = parser.parse_args().checkpoint
     card = json.loads(path.with_suffix(".json").read_text())
-    predictor = load_plugin(PREDICTORS, card["predictor"]).load(path)
+    kind: Any = load_plugin(PREDICTORS, card["predictor"])
+    predictor = kind.load(path)
     fresh = [row for row in read_rows(sorted(MEASURED.glob("*.parquet"))) if row.taken_at > card["date"]]
     error, told = dict(predictor.error), []
     for table in tables_of(fresh):
