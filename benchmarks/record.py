@@ -27,7 +27,7 @@ def record(name: str, result: Mapping[str, Any], is_quick: bool, is_json: bool) 
     Returns:
         The document: the result, with ``experiment``, ``machine``, ``commit``, ``date`` and ``quick``.
     """
-    command = " ".join(["python -m", f"benchmarks.{name}", *sys.argv[1:]])
+    command = " ".join(["python -m", f"benchmarks.{Path(sys.argv[0]).stem}", *sys.argv[1:]])
     document = {"experiment": name, "command": command, "quick": is_quick, **provenance(), **result}
     if not is_quick:
         RESULTS.mkdir(exist_ok=True)
