@@ -28,7 +28,7 @@ class SqlDatabase(LatencyDatabase):
     see rows in the order of their numbers, so that :meth:`select` from a known revision misses none.
 
     Args:
-        url: A SQLAlchemy URL, such as ``sqlite:////home/me/latency.sqlite``.
+        url: A SQLAlchemy URL, such as ``sqlite:///latency.sqlite``.
 
     Raises:
         DatabaseError: If it cannot be opened, is no latency database, or has a newer schema; it is
