@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import importlib.util
-import tempfile
 import time
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -29,6 +29,8 @@ from ..core import (
     TimingProtocol,
     UnknownPlatformError,
 )
+from .agreement import REFERENCE
+from .artefacts import Artefacts, made_once
 from .cores import leased_cores
 from .engine import LoadedModel
 from .host import host_facts, host_name
@@ -52,10 +54,15 @@ class IsolatedBackend(MeasurementBackend):
         cores: Cores to measure on, the favourite first; None for all that this process may use.
         memory_limit_bytes: Largest memory of the measuring process; None for no limit.
 
+    Attributes:
+        artefacts: Where conversions are kept; give several backends the same one to convert a network once for all
+            of them. None converts anew for each measurement.
+
     Raises:
         UnknownPlatformError: If this engine does not offer the platform.
     """
 
+    artefacts: Artefacts | None = None
     module: ClassVar[str]
     has_profiler: ClassVar[bool] = False
 
@@ -72,6 +79,11 @@ class IsolatedBackend(MeasurementBackend):
     def compiles(self) -> bool:
         """Whether :meth:`compile` has to be called before :meth:`load`."""
         return False
+
+    @property
+    def artefact(self) -> str:
+        """Name of what :meth:`compile` leaves; backends that name the same one share it."""
+        return f"{self.software}.{self.platform.precision}"
 
     def settings(self, n_threads: int) -> dict[str, Any]:
         """Return what :meth:`load` and :meth:`compile` need to know, JSON types only."""
@@ -162,24 +174,30 @@ class IsolatedBackend(MeasurementBackend):
         )
 
     def _run_job(self, task: str, graph: ModelGraph, protocol: TimingProtocol, batch_size: int) -> Any:
-        with tempfile.TemporaryDirectory(prefix="nnlqp-nas-") as name:
-            folder = Path(name)
-            failure = self._convert(graph, batch_size, folder)
+        with ExitStack() as held:
+            artefacts = self.artefacts or held.enter_context(Artefacts())
+            folder = artefacts.folder(graph.key, batch_size)
+            failure = made_once(folder, MODEL, lambda: self._convert(graph, batch_size, folder))
             if failure is not None:
                 return failure
-            with leased_cores(protocol.n_threads, self.cores) as cores:
-                job = self._job(graph, protocol, batch_size, cores)
-                environment = self.environment(protocol.n_threads)
-                if self.compiles:
-                    answer = run_isolated(folder, {**job, "task": "compile"}, protocol.time_limit_s, environment)
-                    if isinstance(answer, ChildFailure):
-                        return answer
-                passes: list[Any] = []
-                while not has_agreement(passes, protocol):
-                    answer = run_isolated(folder, {**job, "task": task}, protocol.time_limit_s, environment)
-                    if isinstance(answer, ChildFailure) or task != "time":
-                        return answer
-                    passes.append(answer["times"])
+            cores = held.enter_context(leased_cores(protocol.n_threads, self.cores))
+            return self._run_child(task, folder, self._job(graph, protocol, batch_size, cores), protocol)
+
+    def _run_child(self, task: str, folder: Path, job: dict[str, Any], protocol: TimingProtocol) -> Any:
+        def run(name: str) -> Any:
+            return run_isolated(folder, {**job, "task": name}, protocol.time_limit_s, self.environment(protocol.n_threads))
+
+        # Where ONNX Runtime itself cannot run the network there is no reference, and the facts tell of no agreement.
+        made_once(folder, REFERENCE, lambda: run("refer"))
+        failure = made_once(folder, self.artefact, lambda: run("compile")) if self.compiles else None
+        if failure is not None:
+            return failure
+        passes: list[Any] = []
+        while not has_agreement(passes, protocol):
+            answer = run(task)
+            if isinstance(answer, ChildFailure) or task != "time":
+                return answer
+            passes.append(answer["times"])
         return {**answer, "passes": passes}
 
     def _convert(self, graph: ModelGraph, batch_size: int, folder: Path) -> ChildFailure | None:
@@ -193,6 +211,7 @@ class IsolatedBackend(MeasurementBackend):
 
     def _job(self, graph: ModelGraph, protocol: TimingProtocol, batch_size: int, cores: Sequence[int]) -> dict[str, Any]:
         return {
+            "model": MODEL,
             "engine": f"{type(self).__module__}:{type(self).__qualname__}",
             "settings": self.settings(protocol.n_threads),
             "protocol": asdict(protocol),

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from ..core import OperatorTime, Platform
 from .engine import LoadedModel
 from .isolated_backend import MODEL, IsolatedBackend
+from .static_quantisation import QUANTISED, quantise
 
 PROVIDERS: Mapping[str, str] = MappingProxyType(
     {
@@ -28,7 +29,6 @@ PROVIDERS: Mapping[str, str] = MappingProxyType(
     }
 )
 _GPU_MEMORY = frozenset({"CUDAExecutionProvider", "TensorrtExecutionProvider", "NvTensorRTRTXExecutionProvider"})
-_QUANTISED = "model.int8.onnx"
 _N_PROFILED_WARMUP, _N_PROFILED = 5, 30
 
 
@@ -81,14 +81,16 @@ class OnnxRuntimeBackend(IsolatedBackend):
     def compiles(self) -> bool:
         return self.platform.precision == "int8"
 
+    @property
+    def artefact(self) -> str:
+        return QUANTISED
+
     def settings(self, n_threads: int) -> dict[str, Any]:
         return {**super().settings(n_threads), "provider": self.provider, "provider_options": self.provider_options}
 
     @staticmethod
     def compile(folder: Path, inputs: list[NDArray[np.float32]], settings: Mapping[str, Any]) -> None:  # noqa: ARG004
-        from .static_quantisation import quantise
-
-        quantise(folder / MODEL, folder / _QUANTISED, inputs)
+        quantise(folder / MODEL, folder / QUANTISED, inputs)
 
     @staticmethod
     def load(folder: Path, inputs: list[NDArray[np.float32]], settings: Mapping[str, Any]) -> LoadedModel:
@@ -147,7 +149,7 @@ def _open_session(folder: Path, settings: Mapping[str, Any], is_profiling: bool 
     options.add_session_config_entry("session.set_denormal_as_zero", "1")
     options.enable_profiling = is_profiling
     options.profile_file_prefix = str(folder / "profile")
-    path = folder / (_QUANTISED if settings["precision"] == "int8" else MODEL)
+    path = folder / (QUANTISED if settings["precision"] == "int8" else MODEL)
     provider = settings["provider"]
     session = onnxruntime.InferenceSession(str(path), options, providers=[(provider, settings["provider_options"])])
     # A provider that does not start is replaced by the CPU without an error.

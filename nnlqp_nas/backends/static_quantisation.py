@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     import onnx
 
+QUANTISED = "model.int8.onnx"
+"""Where a backend keeps the quantised copy of its model; all that read QDQ form share it."""
+
 _N_CALIBRATION = 4
 
 

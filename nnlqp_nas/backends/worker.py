@@ -79,28 +79,47 @@ def _compile(folder: Path, job: dict[str, Any]) -> None:
     _engine(job).compile(folder, _inputs(job), job["settings"])
 
 
+def _refer(folder: Path, job: dict[str, Any]) -> None:
+    from .agreement import REFERENCE, write_reference
+
+    _enter(folder, "compare")
+    write_reference(folder / job["model"], _inputs(job), folder / REFERENCE)
+
+
 def _time(folder: Path, job: dict[str, Any]) -> dict[str, Any]:
     started = time.monotonic()
     _enter(folder, "load")
     model = _engine(job).load(folder, _inputs(job), job["settings"])
+    load_s = time.monotonic() - started
     _enter(folder, "run")
     model.run()
     _enter(folder, "compare")
-    _check_outputs(model.outputs())
+    agreement = _compare(model.outputs(), folder, job["settings"]["precision"])
     _enter(folder, "time")
     from ..core import TimingProtocol
     from .timing import time_undisturbed
 
     protocol = TimingProtocol(**job["protocol"])
     time_left_s = protocol.time_limit_s - (time.monotonic() - started)
-    return {"times": time_undisturbed(model.run, protocol, job["is_retrying"], time_left_s), "facts": dict(model.facts)}
+    times = time_undisturbed(model.run, protocol, job["is_retrying"], time_left_s)
+    return {"times": times, "facts": {**model.facts, **agreement, "load_s": round(load_s, 3)}}
 
 
-def _check_outputs(outputs: list[Any]) -> None:
+def _compare(outputs: list[Any], folder: Path, precision: str) -> dict[str, Any]:
+    """Refuse outputs that are not the network's; return how near they are, nothing where there is no reference."""
     import numpy as np
+
+    from .agreement import REFERENCE, compare, facts_of, read_reference
 
     if not outputs or not all(np.isfinite(output).all() for output in outputs):
         raise ValueError(f"expected {len(outputs) or 'some'} finite outputs, got {'not-a-number or infinity' if outputs else 'none'}")
+    if not (folder / REFERENCE).exists():
+        return {}
+    agreement = compare(outputs, read_reference(folder / REFERENCE))
+    complaint = agreement.complaint(precision)
+    if complaint is not None:
+        raise ValueError(complaint)
+    return facts_of(agreement)
 
 
 def _profile(folder: Path, job: dict[str, Any]) -> list[list[Any]]:
@@ -113,7 +132,7 @@ def _enter(folder: Path, stage: str) -> None:
     (folder / STAGE).write_text(stage)
 
 
-_TASKS = {"compile": _compile, "time": _time, "profile": _profile}
+_TASKS = {"compile": _compile, "refer": _refer, "time": _time, "profile": _profile}
 
 
 if __name__ == "__main__":

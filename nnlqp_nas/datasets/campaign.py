@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,26 +11,36 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from ..core import Architecture, MeasurementBackend, SearchSpace, TimingProtocol
+from ..core import InvalidSettingError, MeasurementBackend, MeasurementFailure, TimingProtocol
+from .averaging import average_passes
+from .journal import Journal, Pass
 from .latency_row import LatencyRow
+from .members import Member
 
-Member = tuple[SearchSpace, dict[str, Any], Architecture]
+PROTOCOL = TimingProtocol(warmup_s=0.1, min_runs=5, min_time_s=0.25, max_time_s=2.0, n_retries=1, n_passes=1, max_passes=1)
+"""One short pass; a campaign takes its passes in rounds, far apart in time."""
 
 
 class Campaign:
-    """Networks to measure on platforms, with a journal of what has been measured.
+    """Networks to measure on platforms, round by round, with a journal of what has been measured.
 
-    The journal has one JSON line a result, on disk before the next measurement starts: a
-    campaign that was killed goes on where it stopped and loses at most the running item. The order is
-    random, so that a slow drift of the machine is not mistaken for a difference of networks or platforms.
+    A round measures every network once on every platform, in random order, so that a slow drift
+    of the machine is not mistaken for a difference of networks or platforms. Further rounds measure all
+    again: passes spaced in time average out what drifts. A few reference networks are measured at intervals all
+    along; from them the drift is estimated. Every pass is in the journal before the next one starts: a
+    campaign that was killed goes on where it stopped and loses at most the running item.
 
     Args:
         members: Networks: space, the arguments it was made with, architecture.
-        backends: One a platform.
+        backends: One a platform. A network goes through all of them in turn, so that backends which share
+            conversions convert it once.
         journal: File of JSON lines; is created, or continued.
-        protocol: How to time.
+        protocol: How to time one pass.
         batch_size: Inputs per run.
         seed: Seed of the order.
+        n_rounds: Passes of each network.
+        references: Members that tell the machine's drift.
+        reference_every_s: Time between two turns of them, seconds.
     """
 
     def __init__(
@@ -38,58 +48,84 @@ class Campaign:
         members: Sequence[Member],
         backends: Sequence[MeasurementBackend],
         journal: Path,
-        protocol: TimingProtocol | None = None,
+        protocol: TimingProtocol = PROTOCOL,
         batch_size: int = 1,
         seed: int = 0,
+        n_rounds: int = 1,
+        references: Sequence[Member] = (),
+        reference_every_s: float = 600.0,
     ) -> None:
         self.members = members
         self.backends = backends
-        self.journal = journal
+        self.journal = Journal(journal)
         self.protocol = protocol
         self.batch_size = batch_size
         self.seed = seed
+        self.n_rounds = n_rounds
+        self.references = references
+        self.reference_every_s = reference_every_s
+        self._done: set[tuple[Any, ...]] = set()
+        self._n_turns, self._next_turn_s = 0, 0.0
 
     def rows(self) -> list[LatencyRow]:
-        """Return what has been measured so far; a line that a kill cut off is left out."""
-        if not self.journal.exists():
-            return []
-        lines = self.journal.read_text(encoding="utf-8").split("\n")
-        return [LatencyRow.from_json(line) for line in lines[:-1] if line]
+        """Return what has been measured so far, a row for each network and platform; see :func:`average_passes`."""
+        return average_passes(self.journal.read())
 
     def run(self) -> list[LatencyRow]:
-        """Measure what is missing and return all rows."""
-        self._drop_cut_line()
-        done = {row.identity for row in self.rows()}
-        items = [(member, backend) for member in self.members for backend in self.backends]
-        order = np.random.default_rng(self.seed).permutation(len(items))
-        self.journal.parent.mkdir(parents=True, exist_ok=True)
-        with self.journal.open("a", encoding="utf-8") as file:
-            for i in tqdm(order, desc="campaign", file=sys.stderr, disable=None):
-                member, backend = items[i]
-                row = self._measure(member, backend, done)
-                if row is not None:
-                    file.write(row.to_json() + "\n")
-                    file.flush()
-                    os.fsync(file.fileno())
+        """Measure what is missing and return all rows.
+
+        Raises:
+            InvalidSettingError: If the journal holds rows that another machine measured on one of the platforms.
+        """
+        self.journal.mend()
+        passes = self.journal.read()
+        self._check_host(passes)
+        self._done = {one.identity for one in passes}
+        self._n_turns = 1 + max((one.number for one in passes if one.is_reference), default=-1)
+        total = self.n_rounds * len(self.members) * len(self.backends)
+        with tqdm(total=total, desc="campaign", file=sys.stderr, dynamic_ncols=True) as bar:
+            for number in range(self.n_rounds):
+                self._run_round(number, bar)
+            if passes or total:
+                self._refer()
         return self.rows()
 
-    def _measure(self, member: Member, backend: MeasurementBackend, done: set[tuple[str, str, str, str, int]]) -> LatencyRow | None:
+    def _run_round(self, number: int, bar: Any) -> None:
+        rng = np.random.default_rng((self.seed, number))
+        for place in rng.permutation(len(self.members)):
+            for at in rng.permutation(len(self.backends)):
+                if time.monotonic() >= self._next_turn_s:
+                    self._refer()
+                self._measure(self.members[place], self.backends[at], number)
+                bar.update()
+
+    def _refer(self) -> None:
+        """Take a turn of the reference set."""
+        for member in self.references:
+            for backend in self.backends:
+                self._measure(member, backend, self._n_turns, is_reference=True)
+        self._n_turns += 1
+        self._next_turn_s = time.monotonic() + self.reference_every_s
+
+    def _measure(self, member: Member, backend: MeasurementBackend, number: int, is_reference: bool = False) -> None:
         space, settings, architecture = member
-        empty = LatencyRow.of(architecture, settings, _nothing(backend, self.batch_size))
-        if empty.identity in done:
-            return None
+        empty = MeasurementFailure(
+            graph_key="", platform=backend.platform, batch_size=self.batch_size, stage="none", reason="not measured yet"
+        )
+        planned = Pass(LatencyRow.of(architecture, settings, empty), number, is_reference)
+        if planned.identity in self._done:
+            return
         graph = space.graph(architecture, backend.platform.view)
-        return LatencyRow.of(architecture, settings, backend.measure([graph], self.protocol, self.batch_size)[0])
+        result = backend.measure([graph], self.protocol, self.batch_size)[0]
+        self.journal.append(Pass(LatencyRow.of(architecture, settings, result), number, is_reference))
+        self._done.add(planned.identity)
 
-    def _drop_cut_line(self) -> None:
-        if self.journal.exists():
-            content = self.journal.read_bytes()
-            whole = content[: content.rfind(b"\n") + 1]
-            if whole != content:
-                self.journal.write_bytes(whole)
-
-
-def _nothing(backend: MeasurementBackend, batch_size: int) -> Any:
-    from ..core import MeasurementFailure
-
-    return MeasurementFailure(graph_key="", platform=backend.platform, batch_size=batch_size, stage="none", reason="not measured yet")
+    def _check_host(self, passes: Sequence[Pass]) -> None:
+        hosts = {str(backend.platform): backend.host for backend in self.backends}
+        for one in passes:
+            here = hosts.get(one.row.platform, one.row.host)
+            if one.row.host and one.row.host != here:
+                raise InvalidSettingError(
+                    f"expected all rows of {one.row.platform} from one machine, got {one.row.host} in {self.journal.path} and this one, "
+                    f"{here}; begin another journal"
+                )

@@ -78,7 +78,7 @@ def results_of_table(table: Path, on_complaint: OnComplaint) -> Iterator[Result]
     rows = read_rows([table])
     for number, row in enumerate(tqdm(rows, desc=table.name, unit="row", file=sys.stderr, disable=None), start=1):
         try:
-            yield _result_of_row(row)
+            yield result_of_row(row)
         except (ValueError, TypeError, AttributeError) as error:
             on_complaint(Complaint(place=f"{table}: row {number}", reason=" ".join(str(error).split()), is_malformed=True))
 
@@ -132,7 +132,12 @@ def _measurement_of_line(line: NnlqpLine, platform: Platform, graph_key: str, fa
     )
 
 
-def _result_of_row(row: LatencyRow) -> Result:
+def result_of_row(row: LatencyRow) -> Result:
+    """Return the measurement or failure that a row tells of.
+
+    Raises:
+        ValueError: If a field is missing or of a strange form.
+    """
     _check(row)
     asked: dict[str, Any] = {
         "graph_key": row.graph_key,

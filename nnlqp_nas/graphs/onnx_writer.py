@@ -50,6 +50,7 @@ class _Writer:
         self._n_parts = _count_parts(graph)
         self._nodes: list[onnx.NodeProto] = []
         self._initializers: list[onnx.TensorProto] = []
+        self._values: dict[str, npt.NDArray[np.generic]] = {}
 
     def model(self) -> onnx.ModelProto:
         for node in range(len(self._graph)):
@@ -64,7 +65,24 @@ class _Writer:
         model = helper.make_model(
             graph, opset_imports=[helper.make_opsetid("", self._opset())], ir_version=IR_VERSION, producer_name="nnlqp-nas"
         )
-        return _with_output_types(model, self._shapes, self._graph)
+        self._describe_values(model)
+        # The data comes last and straight into its place: every step before it would copy all of it.
+        for tensor in model.graph.initializer:
+            if tensor.name in self._values:
+                tensor.raw_data = self._values.pop(tensor.name).tobytes()
+        return model
+
+    def _describe_values(self, model: onnx.ModelProto) -> None:
+        """Fill in the types of results, which only inference knows (indices are integers, masks are bools)."""
+        inferred = onnx.shape_inference.infer_shapes(model).graph
+        elements = {info.name: info.type.tensor_type.elem_type for info in [*inferred.value_info, *inferred.output, *inferred.input]}
+        written = {name for node in model.graph.node for name in node.output}
+        leaving = {output.name: output for output in model.graph.output}
+        for node, shape in enumerate(self._shapes):
+            name = self._name(node)
+            if name in written:
+                info = leaving.get(name) or model.graph.value_info.add()
+                info.CopyFrom(helper.make_tensor_value_info(name, elements.get(name) or TensorProto.FLOAT, shape))
 
     def _opset(self) -> int:
         pseudo = (INPUT, PART, ZERO)
@@ -127,7 +145,7 @@ class _Writer:
 
     def _weight(self, name: str, value: npt.NDArray[np.generic]) -> str:
         if self._weights:
-            return self._constant(name, value)
+            self._values[name] = value
         element = helper.np_dtype_to_tensor_dtype(value.dtype)
         self._initializers.append(TensorProto(name=name, dims=value.shape, data_type=element))
         return name
@@ -167,13 +185,3 @@ def _attribute(op_type: str, name: str, value: AttributeValue) -> onnx.Attribute
         return helper.make_attribute(name, list(value) if isinstance(value, tuple) else value)
     except (TypeError, ValueError) as error:
         raise InvalidModelError(f"expected a number, text or list as attribute {name} of {op_type}, got {value!r}") from error
-
-
-def _with_output_types(model: onnx.ModelProto, shapes: list[tuple[int, ...]], graph: ModelGraph) -> onnx.ModelProto:
-    """Fill in the outputs' types, which only inference knows (indices are integers, masks are bools)."""
-    inferred = onnx.shape_inference.infer_shapes(model)
-    known = {info.name: info for info in [*inferred.graph.value_info, *inferred.graph.output, *inferred.graph.input]}
-    for output, node in zip(model.graph.output, dict.fromkeys(graph.outputs), strict=True):
-        element = known[output.name].type.tensor_type.elem_type if output.name in known else TensorProto.UNDEFINED
-        output.CopyFrom(helper.make_tensor_value_info(output.name, element or TensorProto.FLOAT, shapes[node]))
-    return model

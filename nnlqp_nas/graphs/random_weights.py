@@ -3,6 +3,8 @@
 Every value carries an estimate of its root mean square. Products with weights are scaled to
 bring it back to 1 (He et al., ICCV 2015, without the assumption that all layers are alike),
 which residual sums would otherwise double at each block; biases keep it from vanishing.
+The noise of large tensors repeats: no engine's time depends on it, and drawing a hundred million
+numbers takes longer than running the network.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ _PRODUCTS = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
 _RESETTING = frozenset({"BatchNormalization", "InstanceNormalization", "LayerNormalization", "GroupNormalization", "RMSNormalization"})
 _BOUNDED = frozenset({"Sigmoid", "HardSigmoid", "Tanh", "Softsign", "Erf", "Sin", "Cos"})
 _BIAS = 0.1
+_N_DRAWN, _PERIOD = 1 << 18, 262_139
 
 
 class RandomWeights:
@@ -53,8 +56,7 @@ class RandomWeights:
 
 def _draw(rng: np.random.Generator, operator: Operator, position: int, shape: tuple[int, ...], rms: float) -> Array:
     if operator.op_type in _PRODUCTS and position < 2:
-        noise = rng.standard_normal(shape, np.float32)
-        return noise * np.float32(1 / (sqrt(fan_in(operator, shape)) * _safe(rms)))
+        return _noise(rng, shape, 1 / (sqrt(fan_in(operator, shape)) * _safe(rms)))
     if operator.op_type in _RESETTING and position == 1:
         return rng.uniform(0.9, 1.1, shape).astype(np.float32)
     if operator.op_type == "BatchNormalization" and position == 4:
@@ -64,8 +66,17 @@ def _draw(rng: np.random.Generator, operator: Operator, position: int, shape: tu
     if operator.op_type == "PRelu":
         return np.full(shape, 0.25, np.float32)
     if operator.op_type in ("LSTM", "GRU", "RNN"):
-        return rng.standard_normal(shape, np.float32) * np.float32(1 / sqrt(shape[-1]))
-    return rng.standard_normal(shape, np.float32) * np.float32(_BIAS)
+        return _noise(rng, shape, 1 / sqrt(shape[-1]))
+    return _noise(rng, shape, _BIAS)
+
+
+def _noise(rng: np.random.Generator, shape: tuple[int, ...], scale: float) -> Array:
+    """Normal noise; that of a large tensor repeats after a prime number, so that no two channels are alike."""
+    n = prod(shape)
+    if n <= _N_DRAWN:
+        return rng.standard_normal(shape, np.float32) * np.float32(scale)
+    drawn = rng.standard_normal(_PERIOD, np.float32) * np.float32(scale)
+    return np.resize(drawn, shape)
 
 
 def _draw_other(rng: np.random.Generator, dtype: str, shape: tuple[int, ...]) -> Array:

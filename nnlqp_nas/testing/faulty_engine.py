@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
@@ -14,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..backends import IsolatedBackend, LoadedModel
+from ..backends.agreement import REFERENCE, read_reference
 from ..core import Platform
 
 _WORK_S = 1e-3
@@ -26,7 +28,6 @@ class FaultyBackend(IsolatedBackend):
     last word on standard error), ``hang``, ``hang_printing``, ``eat_memory``, ``exit``,
     ``exit_python``, ``noise`` (prints, and otherwise works), ``nan``, ``no_output``,
     ``crash_compile``, ``leave_child`` (works, and leaves a process behind), ``late`` (fails in
-    the middle of the timing).
     """
 
     software = "faulty"
@@ -52,12 +53,15 @@ class FaultyBackend(IsolatedBackend):
     def load(folder: Path, inputs: list[NDArray[np.float32]], settings: Mapping[str, Any]) -> LoadedModel:  # noqa: ARG004
         if settings["fault"] == "raise_load":
             raise RuntimeError("unsupported operator:\n  Frobnicate")
-        return _FaultyModel(settings["fault"])
+        if settings["fault"] == "no_file":
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), "compiled.bin")
+        return _FaultyModel(settings["fault"], read_reference(folder / REFERENCE))
 
 
 class _FaultyModel(LoadedModel):
-    def __init__(self, fault: str) -> None:
+    def __init__(self, fault: str, outputs: list[NDArray[np.float32]]) -> None:
         self._fault = fault
+        self._outputs = outputs
         self._n_runs = 0
 
     def run(self) -> None:
@@ -70,7 +74,9 @@ class _FaultyModel(LoadedModel):
     def outputs(self) -> list[NDArray[np.float32]]:
         if self._fault == "no_output":
             return []
-        return [np.full((1, 10), np.nan if self._fault == "nan" else 1.0, dtype=np.float32)]
+        if self._fault == "wrong_output":
+            return [one + 1.0 for one in self._outputs]
+        return [np.full_like(one, np.nan) if self._fault == "nan" else one for one in self._outputs]
 
 
 def _do_nothing(n_runs: int) -> None:
@@ -133,7 +139,8 @@ def _leave_child(n_runs: int) -> None:
 
 
 def _fail_late(n_runs: int) -> None:
-    if n_runs > 20:
+    # The run before the timing, one of the warm-up, and fewer than any protocol counts.
+    if n_runs > 4:
         os._exit(3)
 
 
@@ -150,6 +157,8 @@ _FAULTS: dict[str, Callable[[int], None]] = {
     "noise": _make_noise,
     "nan": _do_nothing,
     "no_output": _do_nothing,
+    "wrong_output": _do_nothing,
+    "no_file": _do_nothing,
     "leave_child": _leave_child,
     "late": _fail_late,
 }

@@ -45,6 +45,7 @@ def processes_of(folder_of_jobs: Path) -> list[str]:
         ("exit_python", "run", "SystemExit: licence expired"),
         ("nan", "compare", "ValueError: expected 1 finite outputs, got not-a-number or infinity"),
         ("no_output", "compare", "ValueError: expected some finite outputs, got none"),
+        ("no_file", "load", "FileNotFoundError: [Errno 2] No such file or directory: 'compiled.bin'"),
         ("crash_compile", "compile", "crashed by signal SIGSEGV"),
         ("late", "time", "ended with exit code 3 before it had a result"),
     ],
