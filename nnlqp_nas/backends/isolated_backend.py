@@ -201,10 +201,10 @@ class IsolatedBackend(MeasurementBackend):
         return {**answer, "passes": passes}
 
     def _convert(self, graph: ModelGraph, batch_size: int, folder: Path) -> ChildFailure | None:
-        from ..graphs import to_onnx
+        from ..graphs import write_onnx
 
         try:
-            (folder / MODEL).write_bytes(to_onnx(graph, batch_size, _SEED).SerializeToString())
+            write_onnx(folder / MODEL, graph, batch_size, _SEED)
         except Exception as error:  # whatever a strange graph provokes is that graph's result
             return ChildFailure("convert", f"{type(error).__name__}: {' '.join(str(error).split())}"[:500])
         return None

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 QUANTISED = "model.int8.onnx"
 """Where a backend keeps the quantised copy of its model; all that read QDQ form share it."""
 
-_N_CALIBRATION = 4
+_N_CALIBRATION = 1
 
 
 def quantise(source: Path, target: Path, inputs: list[NDArray[np.float32]], n_calibration: int = _N_CALIBRATION, seed: int = 1) -> None:

@@ -16,7 +16,7 @@ from .passes import optimised, viewed
 
 if TYPE_CHECKING:
     from .onnx_reader import read_graph
-    from .onnx_writer import to_onnx
+    from .onnx_writer import to_onnx, write_onnx
 
 __all__ = [
     "Family",
@@ -29,9 +29,10 @@ __all__ = [
     "read_graph",
     "to_onnx",
     "viewed",
+    "write_onnx",
 ]
 
-_LAZY = {"read_graph": "onnx_reader", "to_onnx": "onnx_writer"}
+_LAZY = {"read_graph": "onnx_reader", "to_onnx": "onnx_writer", "write_onnx": "onnx_writer"}
 
 
 def __getattr__(name: str) -> Any:

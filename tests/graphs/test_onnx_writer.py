@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -8,7 +9,7 @@ import onnxruntime
 import pytest
 
 from nnlqp_nas.core import GraphView, InvalidSettingError, ModelGraph
-from nnlqp_nas.graphs import LayerBuilder, read_graph, to_onnx
+from nnlqp_nas.graphs import LayerBuilder, read_graph, to_onnx, write_onnx
 from nnlqp_nas.search_spaces.nasbench201 import NasBench201
 
 Zoo = Callable[[GraphView], ModelGraph]
@@ -82,3 +83,16 @@ def test_without_weights_it_describes_the_same_network(zoo: Zoo, view: GraphView
     floats = [tensor for tensor in model.graph.initializer if tensor.data_type == onnx.TensorProto.FLOAT and len(tensor.dims) > 1]
     assert floats
     assert not any(tensor.raw_data for tensor in floats)
+
+
+@pytest.mark.parametrize("batch_size", [1, 3])
+def test_a_written_file_holds_the_model_that_is_returned(zoo: Zoo, batch_size: int, tmp_path: Path) -> None:
+    net = LayerBuilder()
+    x = net.linear(net.flatten(net.conv(net.input(3, 9, 9), 200, 3, bias=True)), 40)
+    for graph in (zoo(GraphView.AS_WRITTEN), net.finish(x)):
+        write_onnx(tmp_path / "model.onnx", graph, batch_size, seed=5)
+        written, model = onnx.load(tmp_path / "model.onnx"), to_onnx(graph, batch_size, seed=5)
+        for one in (written, model):
+            one.graph.initializer.sort(key=lambda tensor: tensor.name)
+        assert written == model
+        run_every_node(written)
