@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from ..core import OperatorTime, Platform
 from .engine import LoadedModel
 from .isolated_backend import MODEL, IsolatedBackend
+from .operator_times import N_PROFILED, N_WARMUP, middle_mean
+from .static_quantisation import QUANTISED, quantise
 
 PROVIDERS: Mapping[str, str] = MappingProxyType(
     {
@@ -28,8 +30,6 @@ PROVIDERS: Mapping[str, str] = MappingProxyType(
     }
 )
 _GPU_MEMORY = frozenset({"CUDAExecutionProvider", "TensorrtExecutionProvider", "NvTensorRTRTXExecutionProvider"})
-_QUANTISED = "model.int8.onnx"
-_N_PROFILED_WARMUP, _N_PROFILED = 5, 30
 
 
 class OnnxRuntimeBackend(IsolatedBackend):
@@ -86,9 +86,7 @@ class OnnxRuntimeBackend(IsolatedBackend):
 
     @staticmethod
     def compile(folder: Path, inputs: list[NDArray[np.float32]], settings: Mapping[str, Any]) -> None:  # noqa: ARG004
-        from .static_quantisation import quantise
-
-        quantise(folder / MODEL, folder / _QUANTISED, inputs)
+        quantise(folder / MODEL, folder / QUANTISED, inputs)
 
     @staticmethod
     def load(folder: Path, inputs: list[NDArray[np.float32]], settings: Mapping[str, Any]) -> LoadedModel:
@@ -98,7 +96,7 @@ class OnnxRuntimeBackend(IsolatedBackend):
     def profile_runs(folder: Path, inputs: list[NDArray[np.float32]], settings: Mapping[str, Any]) -> list[OperatorTime]:
         session = _open_session(folder, settings, is_profiling=True)
         model = _OnnxRuntimeModel(session, inputs, settings)
-        for _ in range(_N_PROFILED_WARMUP + _N_PROFILED):
+        for _ in range(N_WARMUP + N_PROFILED):
             model.run()
         return _read_profile(Path(session.end_profiling()), settings["provider"])
 
@@ -147,7 +145,7 @@ def _open_session(folder: Path, settings: Mapping[str, Any], is_profiling: bool 
     options.add_session_config_entry("session.set_denormal_as_zero", "1")
     options.enable_profiling = is_profiling
     options.profile_file_prefix = str(folder / "profile")
-    path = folder / (_QUANTISED if settings["precision"] == "int8" else MODEL)
+    path = folder / (QUANTISED if settings["precision"] == "int8" else MODEL)
     provider = settings["provider"]
     session = onnxruntime.InferenceSession(str(path), options, providers=[(provider, settings["provider_options"])])
     # A provider that does not start is replaced by the CPU without an error.
@@ -165,12 +163,6 @@ def _read_profile(path: Path, provider: str) -> list[OperatorTime]:
             times_us.setdefault(name, []).append(event["dur"])
             ran_by[name] = (event["args"]["op_name"], event["args"].get("provider", provider))
     return [
-        OperatorTime(name, ran_by[name][0], _middle_mean(times[-_N_PROFILED:]) / 1e3, fell_back=ran_by[name][1] != provider)
+        OperatorTime(name, ran_by[name][0], middle_mean(times[-N_PROFILED:]) / 1e3, fell_back=ran_by[name][1] != provider)
         for name, times in times_us.items()
     ]
-
-
-def _middle_mean(values: list[float]) -> float:
-    """Mean of the values between the quartiles: finer than the profiler's whole microseconds, blind to outliers."""
-    ordered = np.sort(values)
-    return float(ordered[len(ordered) // 4 : len(ordered) - len(ordered) // 4].mean())

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     import onnx
 
+QUANTISED = "model.int8.onnx"
 _N_CALIBRATION = 4
 
 
