@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import itertools
 import sys
 from collections.abc import Mapping
 from datetime import timedelta
@@ -13,11 +14,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core import OperatorTime, Platform
+from ..core import OperatorTime, Platform, UnsupportedError
 from .engine import LoadedModel
 from .host import host_facts
 from .isolated_backend import MODEL, IsolatedBackend
 from .operator_times import N_PROFILED, N_WARMUP, middle_mean
+from .refused_operators import refused_operators
 from .static_quantisation import QUANTISED, quantise
 
 DEVICES: Mapping[str, str] = MappingProxyType({"cpu": "CPU", "gpu-intel": "GPU", "npu-intel": "NPU"})
@@ -97,11 +99,11 @@ class OpenVinoBackend(IsolatedBackend):
         model = _OpenVinoModel(_compile_model(folder, settings, is_profiling=True), inputs, settings)
         for _ in range(N_WARMUP):
             model.run()
-        runs = []
+        profiles = [model.profile()]
         for _ in range(N_PROFILED):
             model.run()
-            runs.append(model.profile())
-        return [_operator_time(times) for times in zip(*runs, strict=True)]
+            profiles.append(model.profile())
+        return [_operator_time(means) for means in zip(*profiles, strict=True) if means[-1].status == means[-1].Status.EXECUTED]
 
 
 class _OpenVinoModel(LoadedModel):
@@ -120,26 +122,46 @@ class _OpenVinoModel(LoadedModel):
         return [np.array(tensor.data) for tensor in self._request.output_tensors]
 
     def profile(self) -> list[Any]:
-        """Return what the engine tells of each node that the last run executed."""
-        return [node for node in self._request.profiling_info if node.status == node.Status.EXECUTED]
+        """Return what the engine tells of each node since it was loaded, fused ones too."""
+        profile: list[Any] = self._request.profiling_info
+        return profile
 
     @property
     def facts(self) -> Mapping[str, Any]:
         return {"engine": f"openvino {_import_openvino().__version__.partition('-')[0]}", "max_isa": self._settings["max_isa"]}
 
 
-def _operator_time(runs: tuple[Any, ...]) -> OperatorTime:
-    node = runs[0]
-    time_ms = middle_mean([run.real_time / timedelta(milliseconds=1) for run in runs])
+def _operator_time(means: tuple[Any, ...]) -> OperatorTime:
+    """Take the mean over all runs so far, which is what the engine tells after each, apart: the first runs are far slower."""
+    totals_us = [_mean_us(mean) * n for n, mean in enumerate(means, N_WARMUP)]
+    times_us = [max(0.0, after - before) for before, after in itertools.pairwise(totals_us)]
     # Kernels called ref_... are plain loops, for what has no optimised kernel.
-    return OperatorTime(node.node_name, node.node_type, time_ms, fell_back=node.exec_type.startswith("ref"))
+    node = means[-1]
+    return OperatorTime(node.node_name, node.node_type, middle_mean(times_us) / 1e3, fell_back=node.exec_type.startswith("ref"))
+
+
+def _mean_us(node: Any) -> float:
+    """Whole microseconds, rounded down."""
+    return node.real_time / timedelta(microseconds=1) + 0.5
 
 
 def _compile_model(folder: Path, settings: Mapping[str, Any], is_profiling: bool = False) -> Any:
     core = _import_openvino().Core()
-    model = core.read_model(folder / (QUANTISED if settings["precision"] == "int8" else MODEL))
+    path = folder / (QUANTISED if settings["precision"] == "int8" else MODEL)
     hint = _HINTS[settings["precision"]]
-    compiled = core.compile_model(model, settings["device"], _properties(settings, hint, is_profiling))
+    properties = _properties(settings, hint, is_profiling)
+
+    def compile_source(source: Path | bytes) -> Any:
+        return core.compile_model(core.read_model(source), settings["device"], properties)
+
+    try:
+        compiled = compile_source(path)
+    except RuntimeError:
+        refused = refused_operators(path, compile_source)
+        if not refused:
+            raise
+        what = "; ".join(f"{op_type}: {reason.rpartition('.cpp:')[2]}" for op_type, reason in refused.items())
+        raise UnsupportedError(f"expected operators that OpenVINO has on {settings['device']}, got {what}") from None
     taken = compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name()
     if taken != hint:
         raise RuntimeError(f"expected {settings['device']} to compute in {hint}, got {taken}")
