@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from ..core import OperatorTime, Platform
 from .engine import LoadedModel
 from .isolated_backend import MODEL, IsolatedBackend
+from .operator_times import N_PROFILED, N_WARMUP, middle_mean
 from .static_quantisation import QUANTISED, quantise
 
 PROVIDERS: Mapping[str, str] = MappingProxyType(
@@ -29,7 +30,6 @@ PROVIDERS: Mapping[str, str] = MappingProxyType(
     }
 )
 _GPU_MEMORY = frozenset({"CUDAExecutionProvider", "TensorrtExecutionProvider", "NvTensorRTRTXExecutionProvider"})
-_N_PROFILED_WARMUP, _N_PROFILED = 5, 30
 
 
 class OnnxRuntimeBackend(IsolatedBackend):
@@ -100,7 +100,7 @@ class OnnxRuntimeBackend(IsolatedBackend):
     def profile_runs(folder: Path, inputs: list[NDArray[np.float32]], settings: Mapping[str, Any]) -> list[OperatorTime]:
         session = _open_session(folder, settings, is_profiling=True)
         model = _OnnxRuntimeModel(session, inputs, settings)
-        for _ in range(_N_PROFILED_WARMUP + _N_PROFILED):
+        for _ in range(N_WARMUP + N_PROFILED):
             model.run()
         return _read_profile(Path(session.end_profiling()), settings["provider"])
 
@@ -167,12 +167,6 @@ def _read_profile(path: Path, provider: str) -> list[OperatorTime]:
             times_us.setdefault(name, []).append(event["dur"])
             ran_by[name] = (event["args"]["op_name"], event["args"].get("provider", provider))
     return [
-        OperatorTime(name, ran_by[name][0], _middle_mean(times[-_N_PROFILED:]) / 1e3, fell_back=ran_by[name][1] != provider)
+        OperatorTime(name, ran_by[name][0], middle_mean(times[-N_PROFILED:]) / 1e3, fell_back=ran_by[name][1] != provider)
         for name, times in times_us.items()
     ]
-
-
-def _middle_mean(values: list[float]) -> float:
-    """Mean of the values between the quartiles: finer than the profiler's whole microseconds, blind to outliers."""
-    ordered = np.sort(values)
-    return float(ordered[len(ordered) // 4 : len(ordered) - len(ordered) // 4].mean())

@@ -62,7 +62,7 @@ def _campaign(settings: Any, folder: Path) -> Iterator[Campaign]:
     from ..backends.artefacts import Artefacts
     from ..datasets.campaign import PROTOCOL, Campaign
 
-    protocol = replace(PROTOCOL, **{name: value for name, value in settings.protocol.items()})
+    protocol = replace(PROTOCOL, **dict(settings.protocol.items()))
     # Two views of a network, one for each platform in turn.
     with Artefacts(n_kept=2) as artefacts:
         yield Campaign(

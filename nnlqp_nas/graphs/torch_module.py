@@ -23,6 +23,8 @@ except ImportError as error:
 
 from .torch_layers import layer_of
 
+_Step = tuple[int, str, tuple[int, ...]]  # node, name of its layer, nodes it reads
+
 
 def to_module(graph: ModelGraph) -> GraphModule:
     """Return a module that computes ``graph``: randomly initialised, trainable, for any batch size.
@@ -47,7 +49,7 @@ class GraphModule(nn.Module):
         self.layers = nn.ModuleDict()
         self.input_shape: Shape = graph.input_shapes[0] if graph.input_shapes else ()
         self.input_shapes = graph.input_shapes
-        self._steps: list[tuple[int, str, tuple[int, ...]]] = []
+        self._steps: list[_Step] = []
         self._inputs = [node for node, operator in enumerate(graph.operators) if operator.op_type == INPUT]
         self._outputs = graph.outputs
         for node, (operator, axis) in enumerate(zip(graph.operators, batch_axes(graph), strict=True)):
@@ -58,6 +60,7 @@ class GraphModule(nn.Module):
             self.layers[name] = layer
             is_zero = operator.op_type == ZERO
             self._steps.append((node, name, (self._inputs[0],) if is_zero else graph.sources[node]))
+        self._spent = _last_reads(self._steps, {*self._inputs, *graph.outputs})
 
     def forward(self, *inputs: Tensor) -> Any:
         """Return the output, or a tuple of them.
@@ -67,8 +70,22 @@ class GraphModule(nn.Module):
         values: dict[int, Any] = dict(zip(self._inputs, inputs, strict=True))
         for node, name, sources in self._steps:
             values[node] = self.layers[name](*[values[source] for source in sources])
+            for spent in self._spent[node]:
+                del values[spent]
         outputs = tuple(values[node] for node in self._outputs)
         return outputs[0] if len(outputs) == 1 else outputs
+
+
+def _last_reads(steps: list[_Step], kept: set[int]) -> dict[int, list[int]]:
+    """Return, for each step, the values that nothing reads after it: a module written by hand drops them there too."""
+    last: dict[int, int] = {}
+    for node, _, sources in steps:
+        last |= dict.fromkeys((node, *sources), node)
+    spent: dict[int, list[int]] = {node: [] for node, _, _ in steps}
+    for value, node in last.items():
+        if value not in kept:
+            spent[node].append(value)
+    return spent
 
 
 def export_module(module: nn.Module, input_shape: Sequence[int] | Sequence[Sequence[int]] | None = None) -> onnx.ModelProto:
