@@ -76,7 +76,7 @@ class _MnnModel(LoadedModel):
     """
 
     def __init__(self, folder: Path, inputs: list[NDArray[np.float32]], settings: Mapping[str, Any], mode: int) -> None:
-        import MNN  # type: ignore[import-not-found]
+        import MNN  # type: ignore[import-untyped]
 
         self._interpreter = MNN.Interpreter(str(folder / _CONVERTED))
         self._interpreter.setSessionMode(mode)

@@ -51,7 +51,7 @@ class _TractModel(LoadedModel):
     """An optimised model with its state, and the tensors that it reads."""
 
     def __init__(self, folder: Path, inputs: list[NDArray[np.float32]]) -> None:
-        import tract  # type: ignore[import-not-found]
+        import tract  # type: ignore[import-untyped]
 
         self._runnable = tract.onnx().load(str(folder / MODEL)).into_model().into_runnable()
         self._state = self._runnable.spawn_state()
