@@ -56,6 +56,10 @@ class OpenVinoBackend(IsolatedBackend):
     def compiles(self) -> bool:
         return self.platform.precision == "int8"
 
+    @property
+    def artefact(self) -> str:
+        return QUANTISED
+
     def settings(self, n_threads: int) -> dict[str, Any]:
         return {**super().settings(n_threads), "device": DEVICES[self.platform.hardware], "max_isa": self._max_isa()}
 
