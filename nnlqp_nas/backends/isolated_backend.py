@@ -5,8 +5,8 @@ from __future__ import annotations
 import importlib.util
 import time
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -35,6 +35,7 @@ from .cores import leased_cores
 from .engine import LoadedModel
 from .host import host_facts, host_name
 from .isolation import ChildFailure, run_isolated
+from .nursery import Nursery
 from .passes import combine, has_agreement
 
 MODEL = "model.onnx"
@@ -57,12 +58,14 @@ class IsolatedBackend(MeasurementBackend):
     Attributes:
         artefacts: Where conversions are kept; give several backends the same one to convert a network once for all
             of them. None converts anew for each measurement.
+        nursery: What processes are forked from, see :meth:`nursed`; None starts a fresh interpreter for each.
 
     Raises:
         UnknownPlatformError: If this engine does not offer the platform.
     """
 
     artefacts: Artefacts | None = None
+    nursery: Nursery | None = None
     module: ClassVar[str]
     has_profiler: ClassVar[bool] = False
 
@@ -138,6 +141,14 @@ class IsolatedBackend(MeasurementBackend):
                 on_result(results[-1])
         return results
 
+    @contextmanager
+    def nursed(self) -> Iterator[None]:
+        """Fork measuring processes from an interpreter that has imported the engine, for many short measurements."""
+        environment = self.environment(self._n_threads(TimingProtocol()))
+        with Nursery((self.module, type(self).__module__), environment) as self.nursery:
+            yield
+        self.nursery = None
+
     def profile(self, graph: ModelGraph, batch_size: int = 1) -> list[OperatorTime]:
         if not self.has_profiler:
             return super().profile(graph, batch_size)
@@ -185,7 +196,7 @@ class IsolatedBackend(MeasurementBackend):
 
     def _run_child(self, task: str, folder: Path, job: dict[str, Any], protocol: TimingProtocol) -> Any:
         def run(name: str) -> Any:
-            return run_isolated(folder, {**job, "task": name}, protocol.time_limit_s, self.environment(protocol.n_threads))
+            return run_isolated(folder, {**job, "task": name}, protocol.time_limit_s, self.environment(protocol.n_threads), self.nursery)
 
         # Where ONNX Runtime itself cannot run the network there is no reference, and the facts tell of no agreement.
         made_once(folder, REFERENCE, lambda: run("refer"))

@@ -45,13 +45,18 @@ def _confine(job: dict[str, Any]) -> None:
         # Data, not address space: engines reserve far more addresses than they use.
         resource.setrlimit(resource.RLIMIT_DATA, (job["memory_limit_bytes"],) * 2)
     if sys.platform == "linux":
-        import ctypes
-        import signal
-
-        with contextlib.suppress(OSError, AttributeError):
-            ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+        end_with_parent()
         if os.getppid() != job["parent"]:
             os._exit(1)
+
+
+def end_with_parent() -> None:
+    """Let the system kill this process when its parent ends."""
+    import ctypes
+    import signal
+
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 
 
 def _one_line(error: BaseException, job: dict[str, Any]) -> str:

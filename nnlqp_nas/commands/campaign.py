@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -16,6 +16,7 @@ from .output import print_json, print_table
 from .run_settings import compose_settings
 
 if TYPE_CHECKING:
+    from ..backends.artefacts import Artefacts
     from ..datasets.campaign import Campaign
     from ..datasets.latency_row import LatencyRow
     from ..datasets.members import Member
@@ -64,10 +65,11 @@ def _campaign(settings: Any, folder: Path) -> Iterator[Campaign]:
 
     protocol = replace(PROTOCOL, **dict(settings.protocol.items()))
     # Two views of a network, one for each platform in turn.
-    with Artefacts(n_kept=2) as artefacts:
+    with ExitStack() as held:
+        artefacts = held.enter_context(Artefacts(n_kept=2))
         yield Campaign(
             _members(settings),
-            [_backend(name, settings.cores, artefacts) for name in settings.platforms],
+            [_backend(name, settings.cores, artefacts, held) for name in settings.platforms],
             folder / "journal.jsonl",
             protocol,
             settings.batch_size,
@@ -90,13 +92,16 @@ def _references(n: int) -> list[Member]:
     return [draw_members(name, 1, _REFERENCE_SEED)[0] for name in _REFERENCE_FAMILIES[:n]]
 
 
-def _backend(name: str, cores: Any, artefacts: Any) -> MeasurementBackend:
+def _backend(name: str, cores: Any, artefacts: Artefacts, held: ExitStack) -> MeasurementBackend:
+    from ..backends import IsolatedBackend
     from ..measurable import available_backend
     from ..platform_status import resolve_platform
 
-    backend: Any = available_backend(resolve_platform(name))
-    backend.artefacts = artefacts
-    backend.cores = list(cores) if cores is not None else None
+    backend = available_backend(resolve_platform(name))
+    if isinstance(backend, IsolatedBackend):
+        backend.artefacts = artefacts
+        backend.cores = list(cores) if cores is not None else None
+        held.enter_context(backend.nursed())
     return backend
 
 

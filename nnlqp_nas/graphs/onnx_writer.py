@@ -75,7 +75,7 @@ def write_onnx(path: Path, graph: ModelGraph, batch_size: int = 1, seed: int = 0
             head = description + _head(TensorProto.RAW_DATA_FIELD_NUMBER, value.nbytes)
             inner = _head(onnx.GraphProto.INITIALIZER_FIELD_NUMBER, len(head) + value.nbytes) + head
             file.write(_head(onnx.ModelProto.GRAPH_FIELD_NUMBER, len(inner) + value.nbytes) + inner)
-            file.write(memoryview(value.reshape(-1)).cast("B"))
+            file.write(value.reshape(-1).view(np.uint8).data)
 
 
 def _head(field: int, size_bytes: int) -> bytes:
