@@ -126,7 +126,7 @@ def _mark(name: str, layer: nn.Module) -> tuple[Any, Any]:
     """Open a range of the profiler before a layer and close it behind."""
     import torch
 
-    mark = torch.profiler.record_function(name)
+    mark: Any = torch.profiler.record_function(name)
 
     def open_range(*_: Any) -> None:
         mark.__enter__()
