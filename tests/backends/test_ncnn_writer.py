@@ -155,8 +155,15 @@ def test_layers_are_joined_as_the_optimiser_of_ncnn_joins_them(tmp_path: Path) -
     x = net.add(x, net.hard_swish(net.conv(x, 8, 1)))
     x = net.transpose(net.reshape(x, 8, 64), 0, 2, 1)
     assert difference(to_onnx(net.finish(net.sigmoid(net.linear(x, 4)))), tmp_path) < 1e-4
-    joined = ["Input", "Convolution", "Convolution", "Swish", "Split", "Convolution", "BinaryOp", "Reshape", "Permute", "InnerProduct"]
+    joined = ["Input", "Convolution", "Convolution", "Swish", "Split", "Convolution", "BinaryOp", "Reshape", "Permute", "Gemm", "Sigmoid"]
     assert kinds(tmp_path) == joined
+
+
+def test_a_weight_added_behind_an_activation_stays_behind_it(tmp_path: Path) -> None:
+    net = LayerBuilder()
+    x = net.relu(net.linear(net.input(16), 8, bias=False))
+    assert difference(to_onnx(net.finish(net.add_weight(x, 8))), tmp_path) < 1e-4
+    assert kinds(tmp_path) == ["Input", "InnerProduct", "MemoryData", "BinaryOp"]
 
 
 def test_what_several_read_is_split_an_output_too(tmp_path: Path) -> None:
