@@ -65,12 +65,16 @@ class NcnnNetwork:
     def activate(self, blob: str, activation: int, values: list[float]) -> bool:
         """Let the layer that makes ``blob`` apply an activation itself; False where it cannot."""
         layer = self._makers[blob]
-        if layer.kind not in _ACTIVATED or _ACTIVATION in layer.parameters:
+        if layer.kind not in _ACTIVATED or self.is_activated(layer):
             return False
         layer.parameters[_ACTIVATION] = activation
         if values:
             layer.parameters[_ACTIVATION_VALUES] = values
         return True
+
+    def is_activated(self, layer: NcnnLayer) -> bool:
+        """Whether a layer applies an activation itself."""
+        return _ACTIVATION in layer.parameters and layer.kind in _ACTIVATED
 
     def write(self, param: Path, binary: Path, kept: list[str]) -> None:
         """Write both files.

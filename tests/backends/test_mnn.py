@@ -1,8 +1,9 @@
 import pytest
 
 from nnlqp_nas.backends.mnn import MnnBackend
-from nnlqp_nas.core import Measurement, Platform, UnknownPlatformError
+from nnlqp_nas.core import Measurement, MeasurementFailure, Operator, Platform, UnknownPlatformError
 from nnlqp_nas.core.plugins import BACKENDS, load_plugin
+from nnlqp_nas.graphs import LayerBuilder
 from nnlqp_nas.testing.backend_contract import QUICK, MeasurementBackendContract, write_network
 
 pytest.importorskip("MNN")
@@ -28,3 +29,12 @@ def test_the_variant_sets_the_threads_and_the_facts_name_the_engine() -> None:
 def test_other_precisions_are_refused() -> None:
     with pytest.raises(UnknownPlatformError, match="cpu-mnn-fp32"):
         MnnBackend(Platform.parse("cpu-mnn-int8"))
+
+
+def test_what_it_does_not_convert_is_a_failure_with_a_reason() -> None:
+    net = LayerBuilder()
+    x = net.input(4, 4)
+    graph = net.finish(net.append(Operator("Hardmax", (("axis", 2),), (net.shape(x),), (), net.shape(x)), x))
+    (failure,) = MnnBackend(Platform.parse("cpu-mnn-fp32")).measure([graph], QUICK)
+    assert isinstance(failure, MeasurementFailure), failure
+    assert "Hardmax" in failure.reason

@@ -1,6 +1,5 @@
 """Every operator that the writer knows, in small networks, against ONNX Runtime."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from nnlqp_nas.backends.ncnn import NcnnBackend
 from nnlqp_nas.backends.ncnn_writer import WRITERS, write_ncnn
 from nnlqp_nas.core import UnsupportedError
 from nnlqp_nas.graphs import LayerBuilder, to_onnx
+from nnlqp_nas.search_spaces.operator_probes import OperatorProbes
 
 pytest.importorskip("ncnn")
 
@@ -141,3 +141,60 @@ def test_an_operator_computes_what_onnx_runtime_computes(
 
 def test_every_operator_that_is_written_is_compared() -> None:
     assert {case[0] for case in CASES} == set(WRITERS)
+
+
+def kinds(folder: Path) -> list[str]:
+    """Return the layers of the file that was written."""
+    return [line.split()[0] for line in (folder / "model.ncnn.param").read_text().splitlines()[2:]]
+
+
+def test_layers_are_joined_as_the_optimiser_of_ncnn_joins_them(tmp_path: Path) -> None:
+    net = LayerBuilder()
+    x = net.relu(net.conv(net.input(3, 8, 8), 8, 3, bias=True))
+    x = net.swish(net.conv(x, 8, 3))
+    x = net.add(x, net.hard_swish(net.conv(x, 8, 1)))
+    x = net.transpose(net.reshape(x, 8, 64), 0, 2, 1)
+    assert difference(to_onnx(net.finish(net.sigmoid(net.linear(x, 4)))), tmp_path) < 1e-4
+    joined = ["Input", "Convolution", "Convolution", "Swish", "Split", "Convolution", "BinaryOp", "Reshape", "Permute", "Gemm", "Sigmoid"]
+    assert kinds(tmp_path) == joined
+
+
+def test_a_weight_added_behind_an_activation_stays_behind_it(tmp_path: Path) -> None:
+    net = LayerBuilder()
+    x = net.relu(net.linear(net.input(16), 8, bias=False))
+    assert difference(to_onnx(net.finish(net.add_weight(x, 8))), tmp_path) < 1e-4
+    assert kinds(tmp_path) == ["Input", "InnerProduct", "MemoryData", "BinaryOp"]
+
+
+def test_what_several_read_is_split_an_output_too(tmp_path: Path) -> None:
+    net = LayerBuilder()
+    x = net.conv(net.input(3, 8, 8), 8, 3)
+    graph = net.finish(x, net.add(net.relu(x), net.sigmoid(x)))
+    assert difference(to_onnx(graph), tmp_path) < 1e-4
+    assert kinds(tmp_path).count("Split") == 1
+
+
+@pytest.mark.parametrize(
+    ("model", "named"),
+    [
+        (model_of("Einsum", [ROWS], [], equation="abc->acb"), "Einsum"),
+        (model_of("Transpose", [MAP], [], perm=[1, 0, 2, 3]), "Transpose"),
+        (model_of("Relu", [(2, 3, 4, 4)], []), "batch of 1"),
+        (model_of("Resize", [MAP], [None, None, ints(1, 8, 11, 11)], mode="nearest"), "Resize"),
+        (model_of("Slice", [ROWS], [ints(0), ints(5), ints(1), ints(2)]), "Slice"),
+        (model_of("Concat", [MAP, MAP], [], axis=0), "Concat"),
+    ],
+)
+def test_what_ncnn_has_not_is_named(model: onnx.ModelProto, named: str, tmp_path: Path) -> None:
+    (tmp_path / MODEL).write_bytes(model.SerializeToString())
+    with pytest.raises(UnsupportedError, match=named):
+        write_ncnn(tmp_path / MODEL, tmp_path / "param", tmp_path / "bin")
+
+
+@pytest.mark.parametrize("layer", ["inverted_gated", "attention", "inception", "normalised"])
+def test_blocks_of_the_families_agree(layer: str, tmp_path: Path) -> None:
+    space = OperatorProbes(n_classes=10)
+    probe = {"map": "24x28", "stem": "3x3", "head": "token", "layers": [{"layer": layer, "activation": "swish"}]}
+    if layer == "attention":
+        probe["layers"] = [{"layer": layer}]
+    assert difference(to_onnx(space.graph(space.decode(probe))), tmp_path) < 1e-4
