@@ -34,6 +34,10 @@ class TfliteFile:
         self._inputs.append(self._add_tensor(name, shape, "FLOAT32", 0))
         return self._inputs[-1]
 
+    def is_computed(self, tensor: int) -> bool:
+        """True for the result of an operator that is no output of the network yet."""
+        return not self._tensors[tensor].buffer and tensor not in self._inputs and tensor not in self._outputs
+
     def add_output(self, tensor: int, name: str) -> None:
         """Make a tensor the network's next output, under this name."""
         self._tensors[tensor].name = name
@@ -74,14 +78,16 @@ class TfliteFile:
         """
         outputs = [self._add_tensor(f"{name}_{len(self._operators)}_{i}", shape, "FLOAT32", 0) for i, shape in enumerate(shapes)]
         code = getattr(schema.BuiltinOperator, name)
-        operator = schema.OperatorT(opcodeIndex=self._codes.setdefault(code, len(self._codes)), inputs=_ints(inputs), outputs=_ints(outputs))
+        operator = schema.OperatorT(
+            opcodeIndex=self._codes.setdefault(code, len(self._codes)), inputs=_ints(inputs), outputs=_ints(outputs)
+        )
         if options is not None:
             operator.builtinOptionsType = getattr(schema.BuiltinOptions, type(options).__name__.removesuffix("T"))
             operator.builtinOptions = options
         self._operators.append(operator)
         return outputs
 
-    def to_bytes(self) -> bytes:
+    def to_bytes(self) -> bytearray:
         """Return the file."""
         subgraph = schema.SubGraphT(
             tensors=self._tensors,
@@ -98,7 +104,7 @@ class TfliteFile:
         # Room for all from the start: a builder that grows copies what it has.
         builder = flatbuffers.Builder(sum(one.n_bytes for one in self._buffers) + (1 << 10) * (len(self._tensors) + 1))
         builder.Finish(model.Pack(builder), file_identifier=_IDENTIFIER)
-        return bytes(builder.Output())
+        return builder.Output()
 
     def _add_tensor(self, name: str, shape: Sequence[int], element_type: str, buffer: int) -> int:
         kind = getattr(schema.TensorType, element_type)

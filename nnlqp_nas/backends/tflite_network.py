@@ -20,6 +20,8 @@ from .tflite_file import TfliteFile
 Shape = tuple[int, ...]
 CHANNELS_LAST = (0, 2, 3, 1)
 _LARGEST_STEERING = 64
+_NEVER_NEGATIVE = frozenset({"HardSigmoid", "Relu", "Sigmoid", "Softmax"})
+_KEEPS_SIGN = frozenset({"AveragePool", "Concat", "Dropout", "GlobalAveragePool", "Identity", "MaxPool"})
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,7 @@ class TfliteNetwork:
         self.nodes = [_read_node(node) for node in graph.node]
         self.shapes = _infer_shapes(model)
         self._initializers = {one.name: one for one in graph.initializer}
+        self._writers = {name: node for node in self.nodes for name in node.outputs}
         self._readers = {name: node for node in self.nodes for name in node.inputs}
         self._n_reads = Counter(name for node in self.nodes for name in node.inputs)
         self._n_reads.update(one.name for one in graph.output)
@@ -103,6 +106,15 @@ class TfliteNetwork:
         """Return the node that alone reads the first result of ``node``."""
         return self._readers.get(node.output) if self._n_reads[node.output] == 1 else None
 
+    def is_nonnegative(self, name: str) -> bool:
+        """True where a value cannot be less than zero, whatever the network's inputs are."""
+        node = self._writers.get(name)
+        if node is None:
+            return False
+        if node.op_type == "Clip":
+            return self.number(node, 1, -np.inf) >= 0
+        return node.op_type in _NEVER_NEGATIVE or (node.op_type in _KEEPS_SIGN and all(map(self.is_nonnegative, node.inputs)))
+
     def absorb_activation(self, node: Node) -> int:
         """Return the activation function to write into ``node``: that of its sole reader, which is done with it then."""
         reader = self.sole_reader(node)
@@ -110,7 +122,9 @@ class TfliteNetwork:
         kind = kinds.NONE
         if reader is not None and reader.op_type == "Relu":
             kind = kinds.RELU
-        elif reader is not None and reader.op_type == "Clip" and (self.number(reader, 1, -np.inf), self.number(reader, 2, np.inf)) == (0, 6):
+        elif (
+            reader is not None and reader.op_type == "Clip" and (self.number(reader, 1, -np.inf), self.number(reader, 2, np.inf)) == (0, 6)
+        ):
             kind = kinds.RELU6
         if reader is not None and kind != kinds.NONE:
             node.outputs = reader.outputs

@@ -14,10 +14,11 @@ _LOWEST = float(np.finfo(np.float32).min)
 
 
 def _write_max_pool(net: TfliteNetwork, node: Node) -> Value:
+    """Behind a ReLU zeros are as low as any padding, and XNNPACK has a kernel for them."""
     x, windows = _read(net, node)
     padding = windows.padding
     if padding is None:
-        x, padding = windows.pad(net, x, _LOWEST), schema.Padding.VALID
+        x, padding = windows.pad(net, x, 0.0 if net.is_nonnegative(node.inputs[0]) else _LOWEST), schema.Padding.VALID
     return _write_pool(net, node, "MAX_POOL_2D", x, padding)
 
 
