@@ -125,7 +125,7 @@ class _AlignedBuffer:
             n = self._value.nbytes
             builder.StartVector(1, n, _ALIGNMENT)
             builder.head -= n
-            builder.Bytes[builder.head : builder.head + n] = memoryview(self._value.reshape(-1)).cast("B")
+            builder.Bytes[builder.head : builder.head + n] = self._value.reshape(-1).view(np.uint8).data
             data = builder.EndVector()
         schema.BufferStart(builder)
         if data:

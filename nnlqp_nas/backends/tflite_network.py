@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import Any
@@ -191,6 +191,9 @@ class TfliteNetwork:
         places = self.ints([0, len(sides) + 1, *range(1, len(sides) + 1)])
         tensor = self.reshape(self.emit("TRANSPOSE", [folded, places], (n, channels, *sides)), value.shape)
         return Value(tensor, value.shape, (0, 1))
+
+
+Writer = Callable[[TfliteNetwork, Node], Value | list[Value]]
 
 
 def is_same_in_memory(shape: Shape, order: Sequence[int], other: Sequence[int]) -> bool:

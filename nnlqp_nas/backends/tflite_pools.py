@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema  # type: ignore[import-untyped]
 
-from .tflite_network import CHANNELS_LAST, Node, TfliteNetwork, Value
+from .tflite_network import CHANNELS_LAST, Node, TfliteNetwork, Value, Writer
 from .tflite_windows import Windows
 
 _LOWEST = float(np.finfo(np.float32).min)
@@ -74,7 +74,7 @@ def _write_reduction(net: TfliteNetwork, node: Node, name: str) -> Value:
     return Value(net.reshape(result.tensor, shape), shape, tuple(range(len(shape))))
 
 
-POOLS = {
+POOLS: dict[str, Writer] = {
     "AveragePool": _write_average_pool,
     "GlobalAveragePool": partial(_write_global_pool, name="MEAN"),
     "GlobalMaxPool": partial(_write_global_pool, name="REDUCE_MAX"),

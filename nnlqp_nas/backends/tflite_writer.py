@@ -8,7 +8,7 @@ functions are written into the operator before them, as converters do.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from types import MappingProxyType
 
 import onnx
@@ -18,13 +18,13 @@ from .tflite_arithmetic import ARITHMETIC
 from .tflite_convolutions import CONVOLUTIONS
 from .tflite_joins import JOINS
 from .tflite_maps import MAPS
-from .tflite_network import CHANNELS_LAST, Node, TfliteNetwork, Value
+from .tflite_network import CHANNELS_LAST, Node, TfliteNetwork, Value, Writer
 from .tflite_normalisations import NORMALISATIONS
 from .tflite_pools import POOLS
 from .tflite_products import PRODUCTS
 from .tflite_reshapes import RESHAPES
 
-OPERATORS: Mapping[str, Callable[[TfliteNetwork, Node], Value | list[Value]]] = MappingProxyType(
+OPERATORS: Mapping[str, Writer] = MappingProxyType(
     {**ARITHMETIC, **CONVOLUTIONS, **JOINS, **MAPS, **NORMALISATIONS, **POOLS, **PRODUCTS, **RESHAPES}
 )
 _MARK = "@"
