@@ -9,7 +9,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 
-from .tflite_network import Node, TfliteNetwork, Value
+from .tflite_network import Node, TfliteNetwork, Value, Writer
 
 _FUSING = {"ADD": schema.AddOptionsT, "DIV": schema.DivOptionsT, "MUL": schema.MulOptionsT, "SUB": schema.SubOptionsT}
 
@@ -55,4 +55,4 @@ def _write_prelu(net: TfliteNetwork, node: Node) -> Value:
 
 _NAMES = {"Add": "ADD", "Div": "DIV", "Max": "MAXIMUM", "Min": "MINIMUM", "Mul": "MUL", "Pow": "POW", "Sub": "SUB"}
 
-ARITHMETIC = {**{op_type: partial(_write_binary, name=name) for op_type, name in _NAMES.items()}, "PRelu": _write_prelu}
+ARITHMETIC: dict[str, Writer] = {**{op_type: partial(_write_binary, name=name) for op_type, name in _NAMES.items()}, "PRelu": _write_prelu}

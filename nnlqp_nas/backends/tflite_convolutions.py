@@ -6,7 +6,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 
-from .tflite_network import CHANNELS_LAST, Node, TfliteNetwork, Value
+from .tflite_network import CHANNELS_LAST, Node, TfliteNetwork, Value, Writer
 from .tflite_windows import Windows
 
 
@@ -53,4 +53,4 @@ def _steps(node: Node) -> dict[str, int]:
     return {"strideH": high, "strideW": wide, "dilationHFactor": tall, "dilationWFactor": broad}
 
 
-CONVOLUTIONS = {"Conv": _write_conv}
+CONVOLUTIONS: dict[str, Writer] = {"Conv": _write_conv}

@@ -34,6 +34,10 @@ class TfliteFile:
         self._inputs.append(self._add_tensor(name, shape, "FLOAT32", 0))
         return self._inputs[-1]
 
+    def is_computed(self, tensor: int) -> bool:
+        """True for the result of an operator that is no output of the network yet."""
+        return not self._tensors[tensor].buffer and tensor not in self._inputs and tensor not in self._outputs
+
     def add_output(self, tensor: int, name: str) -> None:
         """Make a tensor the network's next output, under this name."""
         self._tensors[tensor].name = name
@@ -83,7 +87,7 @@ class TfliteFile:
         self._operators.append(operator)
         return outputs
 
-    def to_bytes(self) -> bytes:
+    def to_bytes(self) -> bytearray:
         """Return the file."""
         subgraph = schema.SubGraphT(
             tensors=self._tensors,
@@ -100,7 +104,7 @@ class TfliteFile:
         # Room for all from the start: a builder that grows copies what it has.
         builder = flatbuffers.Builder(sum(one.n_bytes for one in self._buffers) + (1 << 10) * (len(self._tensors) + 1))
         builder.Finish(model.Pack(builder), file_identifier=_IDENTIFIER)
-        return bytes(builder.Output())
+        return builder.Output()
 
     def _add_tensor(self, name: str, shape: Sequence[int], element_type: str, buffer: int) -> int:
         kind = getattr(schema.TensorType, element_type)
@@ -121,7 +125,7 @@ class _AlignedBuffer:
             n = self._value.nbytes
             builder.StartVector(1, n, _ALIGNMENT)
             builder.head -= n
-            builder.Bytes[builder.head : builder.head + n] = memoryview(self._value.reshape(-1)).cast("B")
+            builder.Bytes[builder.head : builder.head + n] = self._value.reshape(-1).view(np.uint8).data
             data = builder.EndVector()
         schema.BufferStart(builder)
         if data:

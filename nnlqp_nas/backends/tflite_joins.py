@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema  # type: ignore[import-untyped]
 
-from .tflite_network import Node, TfliteNetwork, Value
+from .tflite_network import Node, TfliteNetwork, Value, Writer
 
 
 def _write_concat(net: TfliteNetwork, node: Node) -> Value:
@@ -82,4 +82,10 @@ def _folded(net: TfliteNetwork, node: Node) -> Value:
     return net.plain(node.inputs[0]) if x.unfolded else x
 
 
-JOINS = {"Concat": _write_concat, "Gather": _write_gather, "Pad": _write_pad, "Slice": _write_slice, "Split": _write_split}
+JOINS: dict[str, Writer] = {
+    "Concat": _write_concat,
+    "Gather": _write_gather,
+    "Pad": _write_pad,
+    "Slice": _write_slice,
+    "Split": _write_split,
+}

@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema  # type: ignore[import-untyped]
 
-from .tflite_network import Node, TfliteNetwork, Value
+from .tflite_network import Node, TfliteNetwork, Value, Writer
 
 _BOUNDED = {(0.0, np.inf): "RELU", (0.0, 6.0): "RELU6", (0.0, 1.0): "RELU_0_TO_1", (-1.0, 1.0): "RELU_N1_TO_1"}
 _SIXTH = 1 / 6
@@ -61,7 +61,7 @@ def _write_elu(net: TfliteNetwork, node: Node) -> Value:
 
 _SAME_NAMED = ("Abs", "Ceil", "Cos", "Exp", "Floor", "Log", "Neg", "Relu", "Sin", "Sqrt", "Tanh")
 
-MAPS = {
+MAPS: dict[str, Writer] = {
     **{op_type: partial(_write_same, name=op_type.upper()) for op_type in _SAME_NAMED},
     "Clip": _write_clip,
     "Dropout": _write_alias,

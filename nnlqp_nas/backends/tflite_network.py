@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import Any
@@ -20,6 +20,8 @@ from .tflite_file import TfliteFile
 Shape = tuple[int, ...]
 CHANNELS_LAST = (0, 2, 3, 1)
 _LARGEST_STEERING = 64
+_NEVER_NEGATIVE = frozenset({"HardSigmoid", "Relu", "Sigmoid", "Softmax"})
+_KEEPS_SIGN = frozenset({"AveragePool", "Concat", "Dropout", "GlobalAveragePool", "Identity", "MaxPool"})
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,7 @@ class TfliteNetwork:
         self.nodes = [_read_node(node) for node in graph.node]
         self.shapes = _infer_shapes(model)
         self._initializers = {one.name: one for one in graph.initializer}
+        self._writers = {name: node for node in self.nodes for name in node.outputs}
         self._readers = {name: node for node in self.nodes for name in node.inputs}
         self._n_reads = Counter(name for node in self.nodes for name in node.inputs)
         self._n_reads.update(one.name for one in graph.output)
@@ -102,6 +105,15 @@ class TfliteNetwork:
     def sole_reader(self, node: Node) -> Node | None:
         """Return the node that alone reads the first result of ``node``."""
         return self._readers.get(node.output) if self._n_reads[node.output] == 1 else None
+
+    def is_nonnegative(self, name: str) -> bool:
+        """True where a value cannot be less than zero, whatever the network's inputs are."""
+        node = self._writers.get(name)
+        if node is None:
+            return False
+        if node.op_type == "Clip":
+            return self.number(node, 1, -np.inf) >= 0
+        return node.op_type in _NEVER_NEGATIVE or (node.op_type in _KEEPS_SIGN and all(map(self.is_nonnegative, node.inputs)))
 
     def absorb_activation(self, node: Node) -> int:
         """Return the activation function to write into ``node``: that of its sole reader, which is done with it then."""
@@ -179,6 +191,9 @@ class TfliteNetwork:
         places = self.ints([0, len(sides) + 1, *range(1, len(sides) + 1)])
         tensor = self.reshape(self.emit("TRANSPOSE", [folded, places], (n, channels, *sides)), value.shape)
         return Value(tensor, value.shape, (0, 1))
+
+
+Writer = Callable[[TfliteNetwork, Node], Value | list[Value]]
 
 
 def is_same_in_memory(shape: Shape, order: Sequence[int], other: Sequence[int]) -> bool:

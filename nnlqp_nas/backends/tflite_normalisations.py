@@ -6,7 +6,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema  # type: ignore[import-untyped]
 
 from .tflite_arithmetic import in_order
-from .tflite_network import Node, TfliteNetwork, Value
+from .tflite_network import Node, TfliteNetwork, Value, Writer
 from .tflite_pools import reduce
 
 
@@ -50,4 +50,8 @@ def _write_softmax(net: TfliteNetwork, node: Node) -> Value:
     return net.emit_like("SOFTMAX", x, options=schema.SoftmaxOptionsT(beta=1.0))
 
 
-NORMALISATIONS = {"BatchNormalization": _write_batch_norm, "LayerNormalization": _write_layer_norm, "Softmax": _write_softmax}
+NORMALISATIONS: dict[str, Writer] = {
+    "BatchNormalization": _write_batch_norm,
+    "LayerNormalization": _write_layer_norm,
+    "Softmax": _write_softmax,
+}

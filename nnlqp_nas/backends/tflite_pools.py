@@ -7,17 +7,18 @@ from functools import partial
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema  # type: ignore[import-untyped]
 
-from .tflite_network import CHANNELS_LAST, Node, TfliteNetwork, Value
+from .tflite_network import CHANNELS_LAST, Node, TfliteNetwork, Value, Writer
 from .tflite_windows import Windows
 
 _LOWEST = float(np.finfo(np.float32).min)
 
 
 def _write_max_pool(net: TfliteNetwork, node: Node) -> Value:
+    """Behind a ReLU zeros are as low as any padding, and XNNPACK has a kernel for them."""
     x, windows = _read(net, node)
     padding = windows.padding
     if padding is None:
-        x, padding = windows.pad(net, x, _LOWEST), schema.Padding.VALID
+        x, padding = windows.pad(net, x, 0.0 if net.is_nonnegative(node.inputs[0]) else _LOWEST), schema.Padding.VALID
     return _write_pool(net, node, "MAX_POOL_2D", x, padding)
 
 
@@ -73,7 +74,7 @@ def _write_reduction(net: TfliteNetwork, node: Node, name: str) -> Value:
     return Value(net.reshape(result.tensor, shape), shape, tuple(range(len(shape))))
 
 
-POOLS = {
+POOLS: dict[str, Writer] = {
     "AveragePool": _write_average_pool,
     "GlobalAveragePool": partial(_write_global_pool, name="MEAN"),
     "GlobalMaxPool": partial(_write_global_pool, name="REDUCE_MAX"),

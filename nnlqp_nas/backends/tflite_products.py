@@ -6,7 +6,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 
-from .tflite_network import Node, TfliteNetwork, Value
+from .tflite_network import Node, TfliteNetwork, Value, Writer
 
 
 def _write_gemm(net: TfliteNetwork, node: Node) -> Value:
@@ -57,4 +57,4 @@ def _write_fully_connected(net: TfliteNetwork, node: Node, x: Value, weight: NDA
     return Value(tensor, shape, tuple(range(len(shape))))
 
 
-PRODUCTS = {"Gemm": _write_gemm, "MatMul": _write_matmul}
+PRODUCTS: dict[str, Writer] = {"Gemm": _write_gemm, "MatMul": _write_matmul}

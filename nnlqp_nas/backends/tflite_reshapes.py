@@ -6,7 +6,7 @@ from math import prod
 
 import numpy as np
 
-from .tflite_network import CHANNELS_LAST, Node, Shape, TfliteNetwork, Value, is_same_in_memory
+from .tflite_network import CHANNELS_LAST, Node, Shape, TfliteNetwork, Value, Writer, is_same_in_memory
 
 
 def _write_reshape(net: TfliteNetwork, node: Node) -> Value:
@@ -42,7 +42,7 @@ def _write_zeros(net: TfliteNetwork, node: Node) -> Value:
     return Value(net.numbers(np.zeros(result.stored)), shape, result.order)
 
 
-RESHAPES = {
+RESHAPES: dict[str, Writer] = {
     "ConstantOfShape": _write_zeros,
     "Flatten": _write_reshape,
     "Reshape": _write_reshape,

@@ -8,7 +8,7 @@ functions are written into the operator before them, as converters do.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from types import MappingProxyType
 
 import onnx
@@ -18,19 +18,19 @@ from .tflite_arithmetic import ARITHMETIC
 from .tflite_convolutions import CONVOLUTIONS
 from .tflite_joins import JOINS
 from .tflite_maps import MAPS
-from .tflite_network import CHANNELS_LAST, Node, TfliteNetwork, Value
+from .tflite_network import CHANNELS_LAST, Node, TfliteNetwork, Value, Writer
 from .tflite_normalisations import NORMALISATIONS
 from .tflite_pools import POOLS
 from .tflite_products import PRODUCTS
 from .tflite_reshapes import RESHAPES
 
-OPERATORS: Mapping[str, Callable[[TfliteNetwork, Node], Value | list[Value]]] = MappingProxyType(
+OPERATORS: Mapping[str, Writer] = MappingProxyType(
     {**ARITHMETIC, **CONVOLUTIONS, **JOINS, **MAPS, **NORMALISATIONS, **POOLS, **PRODUCTS, **RESHAPES}
 )
 _MARK = "@"
 
 
-def to_tflite(model: onnx.ModelProto, is_quantised: bool = False) -> bytes:
+def to_tflite(model: onnx.ModelProto, is_quantised: bool = False) -> bytearray:
     """Return the .tflite file of an ONNX model that :func:`nnlqp_nas.graphs.to_onnx` made.
 
     Args:
@@ -79,7 +79,9 @@ def _add_output(net: TfliteNetwork, name: str) -> None:
     """A map leaves as it is stored, everything else as ONNX has it."""
     value = net.values[name]
     value = value if value.order == CHANNELS_LAST else net.plain(name)
-    net.file.add_output(value.tensor, _marked(name, value.order))
+    # An output's name tells the order of its axes, so it needs a tensor of its own.
+    tensor = value.tensor if net.file.is_computed(value.tensor) else net.reshape(value.tensor, value.stored)
+    net.file.add_output(tensor, _marked(name, value.order))
 
 
 def _marked(name: str, order: tuple[int, ...]) -> str:
