@@ -32,6 +32,8 @@ class TimingProtocol:
         n_passes: Least number of passes.
         max_passes: Most passes, where the two fastest do not agree before.
         agreement: Relative difference of the two fastest passes up to which they agree.
+        is_realtime: Time the runs above every ordinary process of the machine (SCHED_FIFO), where the system lets us; the
+            facts of a measurement tell. For a machine that cannot be left idle, at one thread.
     """
 
     warmup_s: float = 0.2
@@ -46,6 +48,7 @@ class TimingProtocol:
     n_passes: int = 2
     max_passes: int = 5
     agreement: float = 0.04
+    is_realtime: bool = False
 
     def __post_init__(self) -> None:
         if self.min_runs < 1 or self.n_threads < 1 or self.n_retries < 0:
