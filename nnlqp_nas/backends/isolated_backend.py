@@ -48,7 +48,7 @@ class IsolatedBackend(MeasurementBackend):
     An engine is one subclass: :meth:`known_platforms`, :meth:`load`, and where it needs them
     :meth:`compile` (conversion, quantisation; a process of its own too), :meth:`settings`,
     :meth:`environment` and :meth:`profile_runs`. The class must stand in a module that a fresh
-    interpreter can import.
+    interpreter can import; :attr:`imports` names what its methods import besides, for a nursery to import beforehand.
 
     Args:
         platform: What to measure; a variant ``<n>t`` sets the number of threads.
@@ -67,6 +67,7 @@ class IsolatedBackend(MeasurementBackend):
     artefacts: Artefacts | None = None
     nursery: Nursery | None = None
     module: ClassVar[str]
+    imports: ClassVar[tuple[str, ...]] = ()
     has_profiler: ClassVar[bool] = False
 
     def __init__(self, platform: Platform, cores: Sequence[int] | None = None, memory_limit_bytes: int | None = 8 << 30) -> None:
@@ -145,7 +146,7 @@ class IsolatedBackend(MeasurementBackend):
     def nursed(self) -> Iterator[None]:
         """Fork measuring processes from an interpreter that has imported the engine, for many short measurements."""
         environment = self.environment(self._n_threads(TimingProtocol()))
-        with Nursery((self.module, type(self).__module__), environment) as self.nursery:
+        with Nursery(("onnxruntime", self.module, *self.imports, type(self).__module__), environment) as self.nursery:
             yield
         self.nursery = None
 

@@ -34,6 +34,7 @@ class LiteRtBackend(IsolatedBackend):
     software = "litert"
     package = "ai-edge-litert"
     module = "ai_edge_litert"
+    imports = ("nnlqp_nas.backends.tflite_writer", "ai_edge_litert.interpreter")
 
     @classmethod
     def known_platforms(cls) -> tuple[Platform, ...]:

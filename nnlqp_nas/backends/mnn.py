@@ -32,6 +32,7 @@ class MnnBackend(IsolatedBackend):
     software = "mnn"
     package = "MNN"
     module = "MNN"
+    imports = ("onnx",)
     has_profiler = True
 
     @classmethod

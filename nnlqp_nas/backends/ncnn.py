@@ -29,6 +29,7 @@ class NcnnBackend(IsolatedBackend):
     software = "ncnn"
     package = "ncnn"
     module = "ncnn"
+    imports = ("nnlqp_nas.backends.ncnn_writer",)
 
     @classmethod
     def known_platforms(cls) -> tuple[Platform, ...]:

@@ -48,6 +48,7 @@ class OnnxRuntimeBackend(IsolatedBackend):
     software = "onnxruntime"
     package = "onnxruntime"
     module = "onnxruntime"
+    imports = ("onnxruntime.quantization",)
     has_profiler = True
 
     def __init__(

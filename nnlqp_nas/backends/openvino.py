@@ -43,6 +43,7 @@ class OpenVinoBackend(IsolatedBackend):
     software = "openvino"
     package = "openvino"
     module = "openvino"
+    imports = ("onnxruntime.quantization",)
     has_profiler = True
 
     @classmethod

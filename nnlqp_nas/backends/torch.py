@@ -30,6 +30,7 @@ class TorchBackend(IsolatedBackend):
     software = "torch"
     package = "torch"
     module = "torch"
+    imports = ("nnlqp_nas.graphs.torch_weights",)
     has_profiler = True
 
     @classmethod
