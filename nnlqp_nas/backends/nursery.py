@@ -114,12 +114,14 @@ class Nursery:
             raise MeasurementError(f"expected the nursery of {', '.join(self._modules)} to be there, got {error}") from error
 
     def _hear(self) -> str:
-        assert self._process is not None
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline()
-        if not line:
-            raise MeasurementError(f"expected the nursery of {', '.join(self._modules)} to answer, got its end; does the engine import?")
-        return line.strip()
+        """Return the next line, and not a byte more: whoever waits for :meth:`ending` must find the rest unread."""
+        line = b""
+        while not line.endswith(b"\n"):
+            byte = os.read(self.ending(), 1)
+            if not byte:
+                raise MeasurementError(f"expected the nursery of {', '.join(self._modules)} to answer, got its end; does the engine import?")
+            line += byte
+        return line.decode().strip()
 
 
 def tend() -> None:

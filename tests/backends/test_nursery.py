@@ -1,13 +1,17 @@
 from __future__ import annotations
 
+import json
 import os
+import select
 import signal
+import time
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from nnlqp_nas.backends.nursery import Nursery
+from nnlqp_nas.backends.nursery import SAID, Nursery
 from nnlqp_nas.core import Measurement, MeasurementError, MeasurementFailure, Platform
 from nnlqp_nas.testing.backend_contract import QUICK, write_network
 from nnlqp_nas.testing.faulty_engine import FaultyBackend
@@ -41,6 +45,21 @@ def test_a_fault_is_what_it_is_in_a_fresh_interpreter_and_the_next_job_is_well(f
     assert isinstance(result, MeasurementFailure)
     assert (result.stage, result.reason) == _FAULTS[fault]
     assert isinstance(measure("noise", nursery), Measurement)
+
+
+def test_an_end_that_was_told_with_the_number_is_noticed(tmp_path: Path) -> None:
+    with Nursery(("numpy",), {}) as nursery:
+        (tmp_path / "job.json").write_text(json.dumps({"cores": [], "memory_limit_bytes": None, "parent": 0}))
+        os.mkfifo(tmp_path / SAID)
+        said = os.open(tmp_path / SAID, os.O_RDONLY | os.O_NONBLOCK)
+        nursery.pid  # noqa: B018 (starts it)
+        nursery._tell(str(tmp_path))
+        # Both lines are in the pipe before either is read.
+        time.sleep(1.0)
+        assert int(nursery._hear()) > 0
+        assert select.select([nursery.ending()], [], [], 0)[0]
+        assert nursery.reap() == 1
+        os.close(said)
 
 
 def test_what_a_job_started_ends_with_it(nursery: Nursery) -> None:
