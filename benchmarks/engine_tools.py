@@ -69,14 +69,13 @@ def run_benchmark_app(job: Mapping[str, Any]) -> Answer:
     """Run OpenVINO's benchmark_app: one stream, one thread, synchronous, its median."""
     # It reports the import to its maker, and is not needed.
     sys.modules[_TELEMETRY] = None  # type: ignore[assignment]
-    app = importlib.import_module("openvino.tools.benchmark.main")
     with tempfile.TemporaryDirectory() as folder:
         settings = Path(folder) / "settings.json"
         settings.write_text(json.dumps({"CPU": {"CPU_DENORMALS_OPTIMIZATION": "YES", "ENABLE_CPU_PINNING": "NO"}}))
         sys.argv = ["benchmark_app", "-m", job["model"], "-d", "CPU", "-api", "sync", "-hint", "none", "-nstreams", "1", "-nthreads", "1"]
         sys.argv += ["-infer_precision", {"bf16": "bf16"}.get(job["precision"], "f32"), "-load_config", str(settings)]
         sys.argv += ["-t", str(math.ceil(job["seconds"]))]
-        said = _said_by(app.main)
+        said = _said_by("openvino.tools.benchmark.main")
     median, count = _MEDIAN.search(said), _COUNT.search(said)
     if median is None or count is None:
         raise RuntimeError(f"expected benchmark_app to tell a median, got {said[-300:]!r}")
@@ -85,14 +84,13 @@ def run_benchmark_app(job: Mapping[str, Any]) -> Answer:
 
 def run_litert_benchmark(job: Mapping[str, Any]) -> Answer:
     """Run LiteRT's benchmark_litert_model: one thread, its median."""
-    tool = importlib.import_module("ai_edge_litert.tools.benchmark_litert_model")
     with tempfile.TemporaryDirectory() as folder:
         result = Path(folder) / "result.json"
 
         def run(n_runs: int) -> dict[str, Any]:
             sys.argv = ["benchmark_litert_model", "--model", job["model"], "--num_threads", "1", "--result_json", str(result)]
             sys.argv += ["--warmup_runs", str(_N_WARMUP), "--num_runs", str(n_runs)]
-            _said_by(tool.main)
+            _said_by("ai_edge_litert.tools.benchmark_litert_model")
             answer: dict[str, Any] = json.loads(result.read_text(encoding="utf-8"))["latency"]
             return answer
 
@@ -161,11 +159,11 @@ def _repeat(run: Callable[[], object], seconds: float) -> None:
         run()
 
 
-def _said_by(main_function: Callable[[], object]) -> str:
-    """Return what a tool writes to standard output and, by logging, to standard error."""
+def _said_by(module: str) -> str:
+    """Return what the command line of a module writes to standard output and error; its log goes where they lead when it is imported."""
     said = io.StringIO()
     with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
-        main_function()
+        importlib.import_module(module).main()
     return said.getvalue()
 
 
