@@ -64,6 +64,7 @@ class IsolatedBackend(MeasurementBackend):
 
     artefacts: Artefacts | None = None
     module: ClassVar[str]
+    has_profiler: ClassVar[bool] = False
 
     def __init__(self, platform: Platform, cores: Sequence[int] | None = None, memory_limit_bytes: int | None = 8 << 30) -> None:
         super().__init__(platform)
