@@ -101,7 +101,7 @@ def judge(rows: Sequence[LatencyRow], faults: Mapping[str, str]) -> list[dict[st
     for fault in (NONE, *EXPECTED):
         found = [row for row in rows if faults[row.graph_key] == fault]
         told = [row for row in found if _is_as_expected(row, fault)]
-        example = (told or found or [None])[0]
+        example = next(iter(told or found), None)
         judged.append(
             {
                 "fault": fault,
