@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 from typing import Any
 
 from .core import MeasurementBackend, NnlqpError, Platform, UnknownNameError, UnknownPlatformError, UnsupportedError
@@ -13,15 +14,27 @@ _log = logging.getLogger(__name__)
 
 def backend_platforms() -> tuple[Platform, ...]:
     """Return what all registered backends offer, available here or not; a broken backend is named in the log."""
-    found: set[Platform] = set()
+    return tuple(sorted({platform for backend in _backend_classes() for platform in backend.known_platforms()}))
+
+
+def profiled_software() -> tuple[str, ...]:
+    """Return the software of every registered backend that has an operator profiler, sorted."""
+    return tuple(sorted(backend.software for backend in _backend_classes() if backend.has_profiler))
+
+
+def measurable_platforms() -> tuple[Platform, ...]:
+    """Return what this machine can measure now, sorted."""
+    return tuple(platform for platform in backend_platforms() if find_backend(platform).is_available)
+
+
+def _backend_classes() -> Iterator[Any]:
     for name in plugin_names(BACKENDS):
         try:
-            backend: Any = load_plugin(BACKENDS, name)
+            backend = load_plugin(BACKENDS, name)
         except NnlqpError as error:
             _log.warning("backend %s is left out: %s", name, error)
         else:
-            found.update(backend.known_platforms())
-    return tuple(sorted(found))
+            yield backend
 
 
 def find_backend(platform: Platform) -> MeasurementBackend:

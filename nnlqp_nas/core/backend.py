@@ -44,10 +44,12 @@ class MeasurementBackend(ABC):
     Attributes:
         software: The ``software`` part of the platforms that this class measures.
         package: What has to be installed, for the message where it is not.
+        has_profiler: Whether :meth:`profile` answers.
     """
 
     software: ClassVar[str]
     package: ClassVar[str]
+    has_profiler: ClassVar[bool] = False
 
     def __init__(self, platform: Platform) -> None:
         self.platform = platform

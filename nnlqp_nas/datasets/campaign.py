@@ -81,12 +81,13 @@ class Campaign:
         passes = self.journal.read()
         self._check_host(passes)
         self._done = {one.identity for one in passes}
+        n_done = len(self._done)
         self._n_turns = 1 + max((one.number for one in passes if one.is_reference), default=-1)
         total = self.n_rounds * len(self.members) * len(self.backends)
         with tqdm(total=total, desc="campaign", file=sys.stderr, dynamic_ncols=True) as bar:
             for number in range(self.n_rounds):
                 self._run_round(number, bar)
-            if passes or total:
+            if len(self._done) > n_done:
                 self._refer()
         return self.rows()
 
@@ -94,9 +95,11 @@ class Campaign:
         rng = np.random.default_rng((self.seed, number))
         for place in rng.permutation(len(self.members)):
             for at in rng.permutation(len(self.backends)):
-                if time.monotonic() >= self._next_turn_s:
-                    self._refer()
-                self._measure(self.members[place], self.backends[at], number)
+                member, backend = self.members[place], self.backends[at]
+                if self._identity(member, backend, number) not in self._done:
+                    if time.monotonic() >= self._next_turn_s:
+                        self._refer()
+                    self._measure(member, backend, number)
                 bar.update()
 
     def _refer(self) -> None:
@@ -109,16 +112,19 @@ class Campaign:
 
     def _measure(self, member: Member, backend: MeasurementBackend, number: int, is_reference: bool = False) -> None:
         space, settings, architecture = member
+        graph = space.graph(architecture, backend.platform.view)
+        result = backend.measure([graph], self.protocol, self.batch_size)[0]
+        one = Pass(LatencyRow.of(architecture, settings, result), number, is_reference)
+        self.journal.append(one)
+        self._done.add(one.identity)
+
+    def _identity(self, member: Member, backend: MeasurementBackend, number: int) -> tuple[Any, ...]:
+        """Return the identity that a pass of a round will have."""
+        _, settings, architecture = member
         empty = MeasurementFailure(
             graph_key="", platform=backend.platform, batch_size=self.batch_size, stage="none", reason="not measured yet"
         )
-        planned = Pass(LatencyRow.of(architecture, settings, empty), number, is_reference)
-        if planned.identity in self._done:
-            return
-        graph = space.graph(architecture, backend.platform.view)
-        result = backend.measure([graph], self.protocol, self.batch_size)[0]
-        self.journal.append(Pass(LatencyRow.of(architecture, settings, result), number, is_reference))
-        self._done.add(planned.identity)
+        return Pass(LatencyRow.of(architecture, settings, empty), number).identity
 
     def _check_host(self, passes: Sequence[Pass]) -> None:
         hosts = {str(backend.platform): backend.host for backend in self.backends}

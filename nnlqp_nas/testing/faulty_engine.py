@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,23 +16,39 @@ from numpy.typing import NDArray
 
 from ..backends import IsolatedBackend, LoadedModel
 from ..backends.agreement import REFERENCE, read_reference
-from ..core import Platform
+from ..core import ModelGraph, Platform, TimingProtocol
 
 _WORK_S = 1e-3
 
 
 class FaultyBackend(IsolatedBackend):
-    """Runs a network by sleeping a millisecond, and fails as its platform's hardware part says.
+    """Runs a network by spinning for a millisecond, and fails as its platform's hardware part says.
 
-    The faults: ``none``, ``raise_load``, ``raise_run``, ``crash`` (SIGSEGV), ``abort`` (after a
-    last word on standard error), ``hang``, ``hang_printing``, ``eat_memory``, ``exit``,
-    ``exit_python``, ``noise`` (prints, and otherwise works), ``nan``, ``no_output``,
-    ``crash_compile``, ``leave_child`` (works, and leaves a process behind), ``late`` (fails in
+    The faults: ``none``, ``raise_load``, ``no_file`` (misses a file of its own), ``raise_run``, ``crash`` (SIGSEGV),
+    ``abort`` (after a last word on standard error), ``hang``, ``hang_printing``, ``eat_memory``, ``exit``,
+    ``exit_python``, ``noise`` (prints, and otherwise works), ``nan``, ``no_output``, ``wrong_output``,
+    ``crash_compile``, ``leave_child`` (works, and leaves a process behind), ``late`` (fails in the timed runs).
+
+    Args:
+        platform: Its hardware part is the fault.
+        cores: Cores to measure on; None for all that this process may use.
+        memory_limit_bytes: Largest memory of the measuring process; None for no limit.
+        faults: Faults of single networks by graph key; the others fail as the platform says.
     """
 
     software = "faulty"
     package = "nnlqp-nas"
     module = "numpy"
+
+    def __init__(
+        self,
+        platform: Platform,
+        cores: Sequence[int] | None = None,
+        memory_limit_bytes: int | None = 8 << 30,
+        faults: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(platform, cores, memory_limit_bytes)
+        self.faults = dict(faults or {})
 
     @classmethod
     def known_platforms(cls) -> tuple[Platform, ...]:
@@ -42,8 +58,9 @@ class FaultyBackend(IsolatedBackend):
     def compiles(self) -> bool:
         return self.platform.hardware == "crash_compile"
 
-    def settings(self, n_threads: int) -> dict[str, Any]:
-        return {**super().settings(n_threads), "fault": self.platform.hardware}
+    def _job(self, graph: ModelGraph, protocol: TimingProtocol, batch_size: int, cores: Sequence[int]) -> dict[str, Any]:
+        job = super()._job(graph, protocol, batch_size, cores)
+        return {**job, "settings": {**job["settings"], "fault": self.faults.get(graph.key, self.platform.hardware)}}
 
     @staticmethod
     def compile(folder: Path, inputs: list[NDArray[np.float32]], settings: Mapping[str, Any]) -> None:  # noqa: ARG004

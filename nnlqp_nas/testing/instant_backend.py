@@ -44,6 +44,7 @@ class InstantBackend(MeasurementBackend):
 
     software: ClassVar[str] = "instant"
     package: ClassVar[str] = "nothing"
+    has_profiler: ClassVar[bool] = True
 
     def __init__(self, platform: Platform = PLATFORM) -> None:
         super().__init__(platform)
