@@ -43,6 +43,10 @@ class LiteRtBackend(IsolatedBackend):
     def compiles(self) -> bool:
         return True
 
+    @property
+    def rewrites(self) -> tuple[str, ...]:
+        return ("mish-to-softplus", "softplus-to-logarithm")
+
     @staticmethod
     def compile(folder: Path, inputs: list[NDArray[np.float32]], settings: Mapping[str, Any]) -> None:  # noqa: ARG004
         import onnx

@@ -42,6 +42,10 @@ class MnnBackend(IsolatedBackend):
     def compiles(self) -> bool:
         return True
 
+    @property
+    def rewrites(self) -> tuple[str, ...]:
+        return ("mish-to-softplus",)
+
     @staticmethod
     def compile(folder: Path, inputs: list[NDArray[np.float32]], settings: Mapping[str, Any]) -> None:  # noqa: ARG004
         # The converter itself, not the command around it: that one installs packages.

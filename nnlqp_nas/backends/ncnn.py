@@ -38,6 +38,10 @@ class NcnnBackend(IsolatedBackend):
     def compiles(self) -> bool:
         return True
 
+    @property
+    def rewrites(self) -> tuple[str, ...]:
+        return ("softplus-to-logarithm",)
+
     def _convert(self, graph: ModelGraph, batch_size: int, folder: Path) -> ChildFailure | None:  # noqa: ARG002
         return super()._convert(graph, 1, folder)
 

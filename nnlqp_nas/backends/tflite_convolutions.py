@@ -26,9 +26,7 @@ def _write_conv(net: TfliteNetwork, node: Node) -> Value:
     return write(net, node, x, weight, bias, padding)
 
 
-def _write_dense(
-    net: TfliteNetwork, node: Node, x: Value, weight: NDArray[np.float32], bias: NDArray[np.float32], padding: int
-) -> Value:
+def _write_dense(net: TfliteNetwork, node: Node, x: Value, weight: NDArray[np.float32], bias: NDArray[np.float32], padding: int) -> Value:
     """One group, or several: a filter of fewer channels than the map says so."""
     shape = net.shapes[node.output]
     options = schema.Conv2DOptionsT(padding=padding, **_steps(node), fusedActivationFunction=net.absorb_activation(node))

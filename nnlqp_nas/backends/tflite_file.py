@@ -74,7 +74,9 @@ class TfliteFile:
         """
         outputs = [self._add_tensor(f"{name}_{len(self._operators)}_{i}", shape, "FLOAT32", 0) for i, shape in enumerate(shapes)]
         code = getattr(schema.BuiltinOperator, name)
-        operator = schema.OperatorT(opcodeIndex=self._codes.setdefault(code, len(self._codes)), inputs=_ints(inputs), outputs=_ints(outputs))
+        operator = schema.OperatorT(
+            opcodeIndex=self._codes.setdefault(code, len(self._codes)), inputs=_ints(inputs), outputs=_ints(outputs)
+        )
         if options is not None:
             operator.builtinOptionsType = getattr(schema.BuiltinOptions, type(options).__name__.removesuffix("T"))
             operator.builtinOptions = options

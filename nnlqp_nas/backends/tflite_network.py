@@ -110,7 +110,9 @@ class TfliteNetwork:
         kind = kinds.NONE
         if reader is not None and reader.op_type == "Relu":
             kind = kinds.RELU
-        elif reader is not None and reader.op_type == "Clip" and (self.number(reader, 1, -np.inf), self.number(reader, 2, np.inf)) == (0, 6):
+        elif (
+            reader is not None and reader.op_type == "Clip" and (self.number(reader, 1, -np.inf), self.number(reader, 2, np.inf)) == (0, 6)
+        ):
             kind = kinds.RELU6
         if reader is not None and kind != kinds.NONE:
             node.outputs = reader.outputs
