@@ -27,7 +27,7 @@ class LoadedModel(ABC):
     def outputs(self) -> list[NDArray[np.float32]]:
         """Return the results of the last run, one array an output, batch dimension first."""
 
-    def feed(self, inputs: Sequence[NDArray[Any]]) -> None:
+    def feed(self, inputs: Sequence[NDArray[Any]]) -> None:  # noqa: ARG002
         """Put other inputs in the place of those that it was loaded with.
 
         Needed where a network is run in parts.

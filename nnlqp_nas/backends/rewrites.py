@@ -1,7 +1,8 @@
 """Rewrites of ONNX models for engines that lack an operator: the same outputs, by other operators.
 
-Each is a set of rules of ``onnxscript`` for one operator type. Constants are folded and shapes inferred afterwards, so
-that engines find weights where they look for them, and the shape of every value.
+Each is a rule of ``onnxscript`` for one operator type. Shapes are inferred before and after, and constants end as
+initializers, which is where the writers of engines' files look for them. Files of users are folded when they are read,
+so nothing here has to.
 """
 
 from __future__ import annotations
@@ -31,21 +32,28 @@ class Rewrite:
     Attributes:
         op_type: The operator that is replaced.
         replace: Takes the operators and the node, and returns the value that stands for its first output.
+        leaves: An operator of the replacement that a further rewrite can replace; empty for none.
     """
 
     op_type: str
     replace: Callable[[Operators, onnx_ir.Node], onnx_ir.Value]
+    leaves: str = ""
 
 
 def needed_rewrites(names: Sequence[str], op_types: Collection[str]) -> tuple[str, ...]:
     """Return those of the rewrites that have something to do in a network with these operator types.
 
-    A replacement may hold what a later rewrite of the list replaces.
-
     Raises:
         UnknownNameError: If there is no such rewrite.
     """
-    return tuple(name for name in names if _find(name).op_type in op_types)
+    present = set(op_types)
+    needed = []
+    for name in names:
+        rewrite = _find(name)
+        if rewrite.op_type in present:
+            needed.append(name)
+            present.add(rewrite.leaves)
+    return tuple(needed)
 
 
 def rewrite_file(source: Path, target: Path, names: Sequence[str]) -> None:
@@ -74,6 +82,7 @@ def rewrite_model(model: onnx_ir.Model, names: Sequence[str]) -> None:
     wanted = [_find(name) for name in names]
     PassManager(
         [
+            common.ShapeInferencePass(),
             *(RewritePass([_rule(rewrite)]) for rewrite in wanted),
             common.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0),
             common.RemoveUnusedNodesPass(),
@@ -161,9 +170,9 @@ REWRITES: Mapping[str, Rewrite] = MappingProxyType(
     {
         "layer-normalization-to-arithmetic": Rewrite("LayerNormalization", _layer_normalization),
         "gelu-to-erf": Rewrite("Gelu", _gelu),
-        "hard-swish-to-hard-sigmoid": Rewrite("HardSwish", _hard_swish),
+        "hard-swish-to-hard-sigmoid": Rewrite("HardSwish", _hard_swish, leaves="HardSigmoid"),
         "hard-sigmoid-to-clip": Rewrite("HardSigmoid", _hard_sigmoid),
-        "mish-to-softplus": Rewrite("Mish", _mish),
+        "mish-to-softplus": Rewrite("Mish", _mish, leaves="Softplus"),
         "softplus-to-logarithm": Rewrite("Softplus", _softplus),
     }
 )

@@ -104,9 +104,9 @@ class SplitNetwork:
             UnsupportedError: If the engine cannot take new inputs.
         """
         given = dict(zip(self.inputs, inputs, strict=True))
-        models = []
+        models: list[LoadedModel] = []
         for at, part in enumerate(self.parts):
-            arrays = [given[name] if name in given else stand_in for name, stand_in in zip(part.inputs, self._stand_ins(part), strict=True)]
+            arrays = [given.get(name, stand_in) for name, stand_in in zip(part.inputs, self._stand_ins(part), strict=True)]
             if part.is_refused:
                 models.append(FallbackSession(self.folder_of(at) / self.model, arrays, settings["n_threads"]))
             else:
