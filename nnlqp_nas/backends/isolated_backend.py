@@ -199,7 +199,7 @@ class IsolatedBackend(MeasurementBackend):
             return self._run_child(task, folder, self._job(graph, protocol, batch_size, cores), protocol, rewrites)
 
     def _run_child(self, task: str, folder: Path, job: dict[str, Any], protocol: TimingProtocol, rewrites: Sequence[str]) -> Any:
-        def run(name: str, **fields: Any) -> Any:
+        def run(name: str, /, **fields: Any) -> Any:
             return run_isolated(folder, {**job, **fields, "task": name}, protocol.time_limit_s, self.environment(protocol.n_threads))
 
         # Where ONNX Runtime itself cannot run the network there is no reference, and the facts tell of no agreement.

@@ -17,7 +17,7 @@ _REFUSING_STAGES = frozenset({"compile", "load"})
 class RunTask(Protocol):
     """Does a task of the worker in a process of its own."""
 
-    def __call__(self, task: str, **fields: Any) -> Any:
+    def __call__(self, task: str, /, **fields: Any) -> Any:
         """Return the value, or a :class:`ChildFailure`; ``fields`` are added to the job."""
 
 

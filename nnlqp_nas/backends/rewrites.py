@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..core import UnknownNameError
+from ..core import InvalidModelError, UnknownNameError
 
 if TYPE_CHECKING:
     import onnx_ir
@@ -120,15 +120,21 @@ def _input(node: onnx_ir.Node, at: int) -> Any:
     return node.inputs[at] if at < len(node.inputs) else None
 
 
+def _sizes(value: onnx_ir.Value | None) -> tuple[int, ...]:
+    if value is None or value.shape is None:
+        raise InvalidModelError("expected known shapes, got a value without one; export the model with fixed shapes")
+    return value.shape.numpy()
+
+
 def _layer_normalization(op: Operators, node: onnx_ir.Node) -> Any:
     x, scale, bias = node.inputs[0], node.inputs[1], _input(node, 2)
-    rank = len(x.shape)
-    first = node.attributes.get_int("axis", -1) % rank
-    axes = op.Constant(value_ints=list(range(first, rank)))
+    sizes = _sizes(x)
+    first = node.attributes.get_int("axis", -1) % len(sizes)
+    axes = op.Constant(value_ints=list(range(first, len(sizes))))
     centred = op.Sub(x, op.ReduceMean(x, axes, keepdims=1))
     # A sum, not a mean: OpenVINO makes one operator of the usual form again, the one that it then cannot run.
     squares = op.ReduceSum(op.Mul(centred, centred), axes, keepdims=1)
-    variance = op.Mul(squares, _number(op, 1 / prod(x.shape[first:])))
+    variance = op.Mul(squares, _number(op, 1 / prod(sizes[first:])))
     deviation = op.Sqrt(op.Add(variance, _number(op, node.attributes.get_float("epsilon", 1e-5))))
     scaled = op.Mul(op.Div(centred, deviation), scale)
     return scaled if bias is None else op.Add(scaled, bias)

@@ -82,9 +82,7 @@ class SplitNetwork:
     def read(cls, folder: Path) -> SplitNetwork:
         """Return what :meth:`write` left in a folder."""
         fields = json.loads((folder / _PLAN).read_text())
-        parts = [
-            Part(**{name: tuple(value) if isinstance(value, list) else value for name, value in one.items()}) for one in fields["parts"]
-        ]
+        parts = [Part(one["is_refused"], tuple(one["operators"]), tuple(one["inputs"]), tuple(one["outputs"])) for one in fields["parts"]]
         return cls(folder, **{**fields, "parts": parts})
 
     def folder_of(self, at: int) -> Path:
