@@ -45,7 +45,7 @@ class LiteRtBackend(IsolatedBackend):
 
     @property
     def rewrites(self) -> tuple[str, ...]:
-        return ("mish-to-softplus", "softplus-to-logarithm")
+        return ("erf-to-gelu", "mish-to-softplus", "softplus-to-logarithm")
 
     @staticmethod
     def compile(folder: Path, inputs: list[NDArray[np.float32]], settings: Mapping[str, Any]) -> None:  # noqa: ARG004

@@ -1,6 +1,6 @@
 """Rewrites of ONNX models for engines that lack an operator: the same outputs, by other operators.
 
-Each is a rule of ``onnxscript`` for one operator type. Shapes are inferred before and after, and constants end as
+Each is a set of rules of ``onnxscript`` for one operator type. Shapes are inferred before and after, and constants end as
 initializers, which is where the writers of engines' files look for them. Files of users are folded when they are read,
 so nothing here has to.
 """
@@ -27,16 +27,16 @@ Operators = Any
 
 @dataclass(frozen=True, slots=True)
 class Rewrite:
-    """How to write an operator with other ones.
+    """How to do without an operator.
 
     Attributes:
-        op_type: The operator that is replaced.
-        replace: Takes the operators and the node, and returns the value that stands for its first output.
+        op_type: The operator.
+        rules: Returns the rules that replace it.
         leaves: An operator of the replacement that a further rewrite can replace; empty for none.
     """
 
     op_type: str
-    replace: Callable[[Operators, onnx_ir.Node], onnx_ir.Value]
+    rules: Callable[[], list[Any]]
     leaves: str = ""
 
 
@@ -77,13 +77,13 @@ def rewrite_model(model: onnx_ir.Model, names: Sequence[str]) -> None:
         UnknownNameError: If there is no such rewrite.
     """
     from onnx_ir.passes import PassManager, common
-    from onnxscript.rewriter import RewritePass
+    from onnxscript.rewriter import RewritePass, RewriteRuleSet
 
     wanted = [_find(name) for name in names]
     PassManager(
         [
             common.ShapeInferencePass(),
-            *(RewritePass([_rule(rewrite)]) for rewrite in wanted),
+            *(RewritePass(RewriteRuleSet(rewrite.rules(), commute=True)) for rewrite in wanted),
             common.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0),
             common.RemoveUnusedNodesPass(),
             common.NameFixPass(),
@@ -98,18 +98,23 @@ def _find(name: str) -> Rewrite:
     return REWRITES[name]
 
 
-def _rule(rewrite: Rewrite) -> Any:
-    from onnxscript.rewriter.pattern import RewriteRule
+def _without(op_type: str, replace: Callable[[Operators, onnx_ir.Node], onnx_ir.Value], leaves: str = "") -> Rewrite:
+    """Return a rewrite of every node of a type; ``replace`` returns the value that stands for its first output."""
 
     def match(op: Operators) -> Any:
-        return getattr(op, rewrite.op_type)(_allow_other_inputs=True, _allow_other_attributes=True, _outputs=["found"])
+        return getattr(op, op_type)(_allow_other_inputs=True, _allow_other_attributes=True, _outputs=["found"])
 
-    def replace(op: Operators, found: onnx_ir.Value) -> Any:
+    def replacement(op: Operators, found: onnx_ir.Value) -> Any:
         node = found.producer()
         assert node is not None
-        return rewrite.replace(op, node)
+        return replace(op, node)
 
-    return RewriteRule(match, replace, name=rewrite.op_type)
+    def rules() -> list[Any]:
+        from onnxscript.rewriter import RewriteRule
+
+        return [RewriteRule(match, replacement)]
+
+    return Rewrite(op_type, rules, leaves)
 
 
 def _number(op: Operators, value: float) -> Any:
@@ -172,14 +177,32 @@ def _mish(op: Operators, node: onnx_ir.Node) -> Any:
     return op.Mul(x, op.Tanh(op.Softplus(x)))
 
 
+def _gelu_of_erf() -> list[Any]:
+    """Return a rule for each way in which exporters write x / 2 * (1 + erf(x / sqrt(2)))."""
+    from onnxscript.rewriter import RewriteRule
+
+    arguments = (lambda op, x: op.Div(x, float(np.sqrt(2))), lambda op, x: op.Mul(x, float(np.sqrt(0.5))))
+    products = (
+        lambda op, x, share: op.Mul(op.Mul(x, 0.5), share),
+        lambda op, x, share: op.Mul(op.Mul(x, share), 0.5),
+        lambda op, x, share: op.Mul(x, op.Mul(share, 0.5)),
+    )
+
+    def match_of(argument: Callable[..., Any], product: Callable[..., Any]) -> Callable[..., Any]:
+        return lambda op, x: product(op, x, op.Add(op.Erf(argument(op, x)), 1.0))
+
+    return [RewriteRule(match_of(argument, product), lambda op, x: op.Gelu(x)) for argument in arguments for product in products]
+
+
 REWRITES: Mapping[str, Rewrite] = MappingProxyType(
     {
-        "layer-normalization-to-arithmetic": Rewrite("LayerNormalization", _layer_normalization),
-        "gelu-to-erf": Rewrite("Gelu", _gelu),
-        "hard-swish-to-hard-sigmoid": Rewrite("HardSwish", _hard_swish, leaves="HardSigmoid"),
-        "hard-sigmoid-to-clip": Rewrite("HardSigmoid", _hard_sigmoid),
-        "mish-to-softplus": Rewrite("Mish", _mish, leaves="Softplus"),
-        "softplus-to-logarithm": Rewrite("Softplus", _softplus),
+        "layer-normalization-to-arithmetic": _without("LayerNormalization", _layer_normalization),
+        "gelu-to-erf": _without("Gelu", _gelu),
+        "erf-to-gelu": Rewrite("Erf", _gelu_of_erf),
+        "hard-swish-to-hard-sigmoid": _without("HardSwish", _hard_swish, leaves="HardSigmoid"),
+        "hard-sigmoid-to-clip": _without("HardSigmoid", _hard_sigmoid),
+        "mish-to-softplus": _without("Mish", _mish, leaves="Softplus"),
+        "softplus-to-logarithm": _without("Softplus", _softplus),
     }
 )
 """Name to rewrite."""

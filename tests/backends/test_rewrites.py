@@ -60,9 +60,38 @@ def test_a_rewrite_leaves_the_outputs_as_they_are_and_none_of_its_operators(name
     np.testing.assert_allclose(run(proto, inputs), run(model, inputs), rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize("argument", [("Div", 2**0.5), ("Mul", 2**-0.5)])
+@pytest.mark.parametrize("halved", ["input", "product", "share"])
+def test_the_ways_of_writing_gelu_by_erf_are_one_operator(argument: tuple[str, float], halved: str) -> None:
+    op_type, factor = argument
+    numbers = {"factor": factor, "one": 1.0, "half": 0.5}
+    last = {
+        "input": [("Mul", ["half", "x"], "h"), ("Mul", ["h", "share"], "y")],
+        "product": [("Mul", ["x", "share"], "p"), ("Mul", ["p", "half"], "y")],
+        "share": [("Mul", ["half", "share"], "s"), ("Mul", ["x", "s"], "y")],
+    }
+    nodes = [(op_type, ["x", "factor"], "a"), ("Erf", ["a"], "e"), ("Add", ["one", "e"], "share"), *last[halved]]
+    x, y = (helper.make_tensor_value_info(name, TensorProto.FLOAT, _SHAPE) for name in "xy")
+    tensors = [numpy_helper.from_array(np.float32(value), name) for name, value in numbers.items()]
+    graph = helper.make_graph([helper.make_node(what, read, [made]) for what, read, made in nodes], "network", [x], [y], tensors)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
+    rewritten = onnx_ir.from_proto(model)
+    rewrite_model(rewritten, ["erf-to-gelu"])
+    proto = onnx_ir.to_proto(rewritten)
+    assert [node.op_type for node in proto.graph.node] == ["Gelu"]
+    inputs = np.random.default_rng(0).standard_normal(_SHAPE, dtype=np.float32)
+    np.testing.assert_allclose(run(proto, inputs), run(model, inputs), rtol=1e-5, atol=1e-5)
+
+
+def test_another_use_of_erf_stays() -> None:
+    rewritten = onnx_ir.from_proto(write_model("Erf"))
+    rewrite_model(rewritten, ["erf-to-gelu"])
+    assert [node.op_type for node in onnx_ir.to_proto(rewritten).graph.node] == ["Mul", "Erf", "Add"]
+
+
 def test_every_rewrite_is_tested() -> None:
     (marker,) = test_a_rewrite_leaves_the_outputs_as_they_are_and_none_of_its_operators.pytestmark
-    assert {name for name, _ in marker.args[1]} == set(REWRITES)
+    assert {name for name, _ in marker.args[1]} | {"erf-to-gelu"} == set(REWRITES)
 
 
 def test_softplus_does_not_overflow() -> None:
