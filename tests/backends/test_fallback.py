@@ -14,12 +14,12 @@ _LP_POOL = (("kernel_shape", (3, 3)), ("pads", (1, 1, 1, 1)))
 
 
 def write_network(op_type: str, attributes: tuple[tuple[str, AttributeValue], ...] = ()) -> ModelGraph:
-    """Convolutions with an operator between them that keeps the shape."""
+    """An operator that keeps the shape on one of two branches: what it reads, the other reads too, and the sum needs both."""
     net = LayerBuilder()
     x = net.relu(net.conv(net.input(3, 16, 16), 8, 3, bias=True))
     shape = net.shape(x)
     y = net.append(Operator(op_type, attributes, inputs=(shape,), output=shape), x)
-    x = net.add(x, net.conv(y, 8, 3, bias=True))
+    x = net.add(net.relu(net.conv(x, 8, 3, bias=True)), net.conv(y, 8, 3, bias=True))
     return net.finish(net.linear(net.flatten(net.global_avg_pool(x)), 10))
 
 
