@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from .checkpoints import DEFAULT, checkpoint_names, predicted_platforms
-from .core import InvalidSettingError, LatencyDatabase, LatencyPredictor, NnlqpError, Platform, UnknownPlatformError
+from .core import InvalidSettingError, LatencyDatabase, LatencyPredictor, NnlqpError, Platform, UnknownPlatformError, UnsupportedError
 from .measurable import backend_platforms, find_backend
-from .platforms import aliases, registered_platforms
+from .platforms import PlatformFacts, aliases, registered_platforms
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,5 +130,15 @@ def _offered_variant(text: str) -> Platform | None:
 def _why_not(platform: Platform) -> str | None:
     try:
         return find_backend(platform).unavailable_reason()
+    except UnsupportedError as error:
+        facts = registered_platforms().get(platform)
+        return str(error) if facts is None else _what_it_needs(facts)
     except NnlqpError as error:
         return str(error)
+
+
+def _what_it_needs(facts: PlatformFacts) -> str:
+    """Say what stands in the way of a platform that is known by its vendor's software and device."""
+    article = "an" if facts.device[0] in "AEIOU" else "a"
+    needs = f"needs {facts.software} and {article} {facts.device}, which are not here"
+    return f"{needs}; a checkpoint that knows it predicts it, a device of a farm measures it"

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from ..core import UnsupportedError
 
 
 class LoadedModel(ABC):
@@ -24,6 +26,20 @@ class LoadedModel(ABC):
     @abstractmethod
     def outputs(self) -> list[NDArray[np.float32]]:
         """Return the results of the last run, one array an output, batch dimension first."""
+
+    def feed(self, inputs: Sequence[NDArray[Any]]) -> None:  # noqa: ARG002
+        """Put other inputs in the place of those that it was loaded with.
+
+        Needed where a network is run in parts.
+
+        Args:
+            inputs: Arrays of the same shapes and types, in the same order; not written to, and left alone by the caller until
+                the next call.
+
+        Raises:
+            UnsupportedError: If this engine keeps the inputs that it was loaded with.
+        """
+        raise UnsupportedError("expected an engine that takes new inputs, got one that keeps those that it was loaded with")
 
     @property
     def facts(self) -> Mapping[str, Any]:

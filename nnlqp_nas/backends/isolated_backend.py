@@ -37,6 +37,8 @@ from .host import host_facts, host_name
 from .isolation import ChildFailure, run_isolated
 from .nursery import Nursery
 from .passes import combine, has_agreement
+from .pipeline import Pipeline
+from .rewrites import needed_rewrites
 
 MODEL = "model.onnx"
 _SEED = 0
@@ -45,8 +47,11 @@ _SEED = 0
 class IsolatedBackend(MeasurementBackend):
     """Measures each network in a fresh process: pinned, with limits of time and memory.
 
+    What the engine refuses, if it says so, runs on ONNX Runtime beside it, and the facts of the measurement tell; see
+    :class:`Pipeline`.
+
     An engine is one subclass: :meth:`known_platforms`, :meth:`load`, and where it needs them
-    :meth:`compile` (conversion, quantisation; a process of its own too), :meth:`settings`,
+    :meth:`compile` (conversion, quantisation; a process of its own too), :attr:`rewrites`, :meth:`settings`,
     :meth:`environment` and :meth:`profile_runs`. The class must stand in a module that a fresh
     interpreter can import; :attr:`imports` names what its methods import besides, for a nursery to import beforehand.
 
@@ -88,6 +93,15 @@ class IsolatedBackend(MeasurementBackend):
     def artefact(self) -> str:
         """Name of what :meth:`compile` leaves; backends that name the same one share it."""
         return f"{self.software}.{self.platform.precision}"
+
+    @property
+    def rewrites(self) -> tuple[str, ...]:
+        """Names of what :data:`REWRITES` has for operators that the engine lacks, in the order in which they are done."""
+        return ()
+
+    def indivisible_reason(self) -> str | None:
+        """Return why ONNX Runtime cannot run what the engine refuses, None where it can."""
+        return None
 
     def settings(self, n_threads: int) -> dict[str, Any]:
         """Return what :meth:`load` and :meth:`compile` need to know, JSON types only."""
@@ -193,20 +207,20 @@ class IsolatedBackend(MeasurementBackend):
             if failure is not None:
                 return failure
             cores = held.enter_context(leased_cores(protocol.n_threads, self.cores))
-            return self._run_child(task, folder, self._job(graph, protocol, batch_size, cores), protocol)
+            rewrites = needed_rewrites(self.rewrites, {operator.op_type for operator in graph.operators})
+            return self._run_child(task, folder, self._job(graph, protocol, batch_size, cores), protocol, rewrites)
 
-    def _run_child(self, task: str, folder: Path, job: dict[str, Any], protocol: TimingProtocol) -> Any:
-        def run(name: str) -> Any:
-            return run_isolated(folder, {**job, "task": name}, protocol.time_limit_s, self.environment(protocol.n_threads), self.nursery)
+    def _run_child(self, task: str, folder: Path, job: dict[str, Any], protocol: TimingProtocol, rewrites: Sequence[str]) -> Any:
+        def run(name: str, /, **fields: Any) -> Any:
+            job_of = {**job, **fields, "task": name}
+            return run_isolated(folder, job_of, protocol.time_limit_s, self.environment(protocol.n_threads), self.nursery)
 
         # Where ONNX Runtime itself cannot run the network there is no reference, and the facts tell of no agreement.
         made_once(folder, REFERENCE, lambda: run("refer"))
-        failure = made_once(folder, self.artefact, lambda: run("compile")) if self.compiles else None
-        if failure is not None:
-            return failure
+        pipeline = Pipeline(folder, MODEL, self.artefact if self.compiles else None, rewrites, run)
         passes: list[Any] = []
         while not has_agreement(passes, protocol):
-            answer = run(task)
+            answer = pipeline.perform(task)
             if isinstance(answer, ChildFailure) or task != "time":
                 return answer
             passes.append(answer["times"])
@@ -226,6 +240,7 @@ class IsolatedBackend(MeasurementBackend):
             "model": MODEL,
             "engine": f"{type(self).__module__}:{type(self).__qualname__}",
             "settings": self.settings(protocol.n_threads),
+            "indivisible_reason": self.indivisible_reason(),
             "protocol": asdict(protocol),
             "input_shapes": [[batch_size * shape[0], *shape[1:]] for shape in graph.input_shapes],
             "seed": _SEED,

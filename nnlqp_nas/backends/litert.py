@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from types import MappingProxyType
@@ -44,6 +44,10 @@ class LiteRtBackend(IsolatedBackend):
     def compiles(self) -> bool:
         return True
 
+    @property
+    def rewrites(self) -> tuple[str, ...]:
+        return ("erf-to-gelu", "mish-to-softplus", "softplus-to-logarithm")
+
     @staticmethod
     def compile(folder: Path, inputs: list[NDArray[np.float32]], settings: Mapping[str, Any]) -> None:  # noqa: ARG004
         import onnx
@@ -64,12 +68,9 @@ class _LiteRtModel(LoadedModel):
     def __init__(self, path: Path, inputs: list[NDArray[np.float32]], n_threads: int) -> None:
         from ai_edge_litert.interpreter import Interpreter  # type: ignore[import-untyped]
 
-        from .tflite_writer import axes_order
-
         self._interpreter = Interpreter(model_path=str(path), num_threads=n_threads)
         self._interpreter.allocate_tensors()
-        for one, value in zip(self._interpreter.get_input_details(), inputs, strict=True):
-            self._interpreter.set_tensor(one["index"], np.ascontiguousarray(value.transpose(axes_order(one["name"]))))
+        self.feed(inputs)
 
     def run(self) -> None:
         self._interpreter.invoke()
@@ -82,6 +83,12 @@ class _LiteRtModel(LoadedModel):
             order = axes_order(one["name"])
             results.append(self._interpreter.get_tensor(one["index"]).transpose(np.argsort(order)))
         return results
+
+    def feed(self, inputs: Sequence[NDArray[Any]]) -> None:
+        from .tflite_writer import axes_order
+
+        for one, value in zip(self._interpreter.get_input_details(), inputs, strict=True):
+            self._interpreter.set_tensor(one["index"], np.ascontiguousarray(value.transpose(axes_order(one["name"]))))
 
     @property
     def facts(self) -> Mapping[str, Any]:

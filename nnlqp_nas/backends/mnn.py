@@ -6,7 +6,7 @@ import json
 import os
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from .engine import LoadedModel
 from .isolated_backend import MODEL, IsolatedBackend
 
 _CONVERTED = "model.mnn"
-_NAMES = "names.json"
+_NAMES = "model.mnn.json"
 _LOG = "mnnconvert.log"
 _SESSION_DEBUG, _SESSION_RELEASE = 0, 1
 """MNN's session modes: callbacks between operators are allowed in the first only."""
@@ -42,6 +42,10 @@ class MnnBackend(IsolatedBackend):
     @property
     def compiles(self) -> bool:
         return True
+
+    @property
+    def rewrites(self) -> tuple[str, ...]:
+        return ("mish-to-softplus",)
 
     @staticmethod
     def compile(folder: Path, inputs: list[NDArray[np.float32]], settings: Mapping[str, Any]) -> None:  # noqa: ARG004
@@ -84,10 +88,11 @@ class _MnnModel(LoadedModel):
         options = {"backend": "CPU", "numThread": settings["n_threads"], "precision": "high"}
         self._session = self._interpreter.createSession(options)
         names = json.loads((folder / _NAMES).read_text())
-        targets = self._interpreter.getSessionInputAll(self._session)
+        self._targets = self._interpreter.getSessionInputAll(self._session)
+        self._input_names = names["input"]
         self._results = self._interpreter.getSessionOutputAll(self._session)
         self._output_names = [name for name in names["output"] if name in self._results]
-        self._inputs = [(targets[name], _host_tensor(value)) for name, value in zip(names["input"], inputs, strict=True) if name in targets]
+        self.feed(inputs)
         if len(self._output_names) < len(names["output"]):
             raise RuntimeError(f"expected the outputs {', '.join(names['output'])} of MNN, got {', '.join(self._results)}")
 
@@ -124,6 +129,10 @@ class _MnnModel(LoadedModel):
             result.copyToHostTensor(copy)
             arrays.append(np.asarray(copy.getNumpyData(), np.float32).reshape(result.getShape()).copy())
         return arrays
+
+    def feed(self, inputs: Sequence[NDArray[Any]]) -> None:
+        named = zip(self._input_names, inputs, strict=True)
+        self._inputs = [(self._targets[name], _host_tensor(value)) for name, value in named if name in self._targets]
 
     @property
     def facts(self) -> Mapping[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from .engine import LoadedModel
 from .isolated_backend import MODEL, IsolatedBackend
 from .isolation import ChildFailure
 
-_PARAM, _BINARY, _NAMES = "model.ncnn.param", "model.ncnn.bin", "names.json"
+_PARAM, _BINARY, _NAMES = "model.ncnn.param", "model.ncnn.bin", "model.ncnn.json"
 
 
 class NcnnBackend(IsolatedBackend):
@@ -39,6 +39,10 @@ class NcnnBackend(IsolatedBackend):
     def compiles(self) -> bool:
         return True
 
+    @property
+    def rewrites(self) -> tuple[str, ...]:
+        return ("softplus-to-logarithm",)
+
     def _convert(self, graph: ModelGraph, batch_size: int, folder: Path) -> ChildFailure | None:  # noqa: ARG002
         return super()._convert(graph, 1, folder)
 
@@ -60,17 +64,13 @@ class _NcnnModel(LoadedModel):
     def __init__(self, folder: Path, inputs: list[NDArray[np.float32]], settings: Mapping[str, Any]) -> None:
         import ncnn  # type: ignore[import-untyped]
 
-        input_names, self._output_names = json.loads((folder / _NAMES).read_text())
+        self._input_names, self._output_names = json.loads((folder / _NAMES).read_text())
         self._net = ncnn.Net()
         _set_options(self._net.opt, settings["n_threads"])
         for code, path in ((self._net.load_param(str(folder / _PARAM)), _PARAM), (self._net.load_model(str(folder / _BINARY)), _BINARY)):
             if code:
                 raise RuntimeError(f"expected ncnn to read {path}, got its error code {code}")
-        # Copies lie as ncnn aligns its own memory.
-        self._batch = [
-            [(name, ncnn.Mat(np.ascontiguousarray(value[member])).clone()) for name, value in zip(input_names, inputs, strict=True)]
-            for member in range(inputs[0].shape[0])
-        ]
+        self.feed(inputs)
         self._results: list[list[Any]] = []
 
     def run(self) -> None:
@@ -90,6 +90,15 @@ class _NcnnModel(LoadedModel):
 
     def outputs(self) -> list[NDArray[np.float32]]:
         return [np.stack([np.array(one) for one in members]) for members in zip(*self._results, strict=True)]
+
+    def feed(self, inputs: Sequence[NDArray[Any]]) -> None:
+        import ncnn
+
+        # Copies lie as ncnn aligns its own memory.
+        self._batch = [
+            [(name, ncnn.Mat(np.ascontiguousarray(value[member])).clone()) for name, value in zip(self._input_names, inputs, strict=True)]
+            for member in range(inputs[0].shape[0])
+        ]
 
     @property
     def facts(self) -> Mapping[str, Any]:

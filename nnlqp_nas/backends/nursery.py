@@ -119,7 +119,9 @@ class Nursery:
         while not line.endswith(b"\n"):
             byte = os.read(self.ending(), 1)
             if not byte:
-                raise MeasurementError(f"expected the nursery of {', '.join(self._modules)} to answer, got its end; does the engine import?")
+                raise MeasurementError(
+                    f"expected the nursery of {', '.join(self._modules)} to answer, got its end; does the engine import?"
+                )
             line += byte
         return line.decode().strip()
 

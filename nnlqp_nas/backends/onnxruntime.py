@@ -86,6 +86,9 @@ class OnnxRuntimeBackend(IsolatedBackend):
     def artefact(self) -> str:
         return QUANTISED
 
+    def indivisible_reason(self) -> str | None:
+        return "ONNX Runtime is what refused operators run on"
+
     def settings(self, n_threads: int) -> dict[str, Any]:
         return {**super().settings(n_threads), "provider": self.provider, "provider_options": self.provider_options}
 
@@ -114,8 +117,9 @@ class _OnnxRuntimeModel(LoadedModel):
 
         device = "cuda" if settings["provider"] in _GPU_MEMORY else "cpu"
         self._session, self._binding, self._waits = session, session.io_binding(), device != "cpu"
-        for one, value in zip(session.get_inputs(), inputs, strict=True):
-            self._binding.bind_ortvalue_input(one.name, onnxruntime.OrtValue.ortvalue_from_numpy(value, device, 0))
+        self._inputs = [onnxruntime.OrtValue.ortvalue_from_numpy(value, device, 0) for value in inputs]
+        for one, value in zip(session.get_inputs(), self._inputs, strict=True):
+            self._binding.bind_ortvalue_input(one.name, value)
         for one in session.get_outputs():
             self._binding.bind_output(one.name, device)
         self.run()
@@ -130,6 +134,10 @@ class _OnnxRuntimeModel(LoadedModel):
 
     def outputs(self) -> list[NDArray[np.float32]]:
         return [value.numpy() for value in self._binding.get_outputs()]
+
+    def feed(self, inputs: Sequence[NDArray[Any]]) -> None:
+        for held, value in zip(self._inputs, inputs, strict=True):
+            held.update_inplace(value)
 
     @property
     def facts(self) -> Mapping[str, Any]:

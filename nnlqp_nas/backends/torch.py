@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -79,7 +79,7 @@ class _TorchModel(LoadedModel):
         self._device = torch.device(settings["device"])
         module, self._graph = module_of(onnx.load(folder / MODEL))
         self._module = module.to(self._device)
-        self._inputs = [torch.from_numpy(value).to(self._device) for value in inputs]
+        self.feed(inputs)
         self._results: Any = None
 
     def run(self) -> None:
@@ -93,6 +93,11 @@ class _TorchModel(LoadedModel):
     def outputs(self) -> list[NDArray[np.float32]]:
         results = self._results if isinstance(self._results, tuple) else (self._results,)
         return [result.cpu().numpy() for result in results]
+
+    def feed(self, inputs: Sequence[NDArray[Any]]) -> None:
+        import torch
+
+        self._inputs = [torch.from_numpy(value).to(self._device) for value in inputs]
 
     def profile(self) -> list[OperatorTime]:
         """Run under PyTorch's profiler, each layer a range of its own."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +55,7 @@ class _TractModel(LoadedModel):
 
         self._runnable = tract.onnx().load(str(folder / MODEL)).into_model().into_runnable()
         self._state = self._runnable.spawn_state()
-        self._inputs = [tract.Tensor.from_numpy(value) for value in inputs]
+        self.feed(inputs)
         self._results: list[Any] = []
 
     def run(self) -> None:
@@ -63,6 +63,11 @@ class _TractModel(LoadedModel):
 
     def outputs(self) -> list[NDArray[np.float32]]:
         return [result.to_numpy() for result in self._results]
+
+    def feed(self, inputs: Sequence[NDArray[Any]]) -> None:
+        import tract
+
+        self._inputs = [tract.Tensor.from_numpy(value) for value in inputs]
 
     def profile(self) -> list[OperatorTime]:
         """Return the mean times of tract's own profiler, which runs the network for some seconds."""

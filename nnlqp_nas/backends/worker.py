@@ -81,7 +81,49 @@ def _inputs(job: dict[str, Any]) -> list[Any]:
 
 def _compile(folder: Path, job: dict[str, Any]) -> None:
     _enter(folder, "compile")
-    _engine(job).compile(folder, _inputs(job), job["settings"])
+    engine, place = _engine(job), folder / job["place"]
+    if job["is_split"]:
+        from .split_network import SplitNetwork
+
+        SplitNetwork.read(place).compile(engine.compile, job["settings"])
+    else:
+        engine.compile(place, _inputs(job), job["settings"])
+
+
+def _load(folder: Path, job: dict[str, Any]) -> Any:
+    _enter(folder, "load")
+    engine, place = _engine(job), folder / job["place"]
+    if job["is_split"]:
+        from .split_network import SplitNetwork
+
+        return SplitNetwork.read(place).load(engine.load, _inputs(job), job["settings"])
+    return engine.load(place, _inputs(job), job["settings"])
+
+
+def _rewrite(folder: Path, job: dict[str, Any]) -> None:
+    from .rewrites import rewrite_file
+
+    _enter(folder, "rewrite")
+    rewrite_file(folder / job["model"], folder / job["place"] / job["model"], job["rewrites"])
+
+
+def _cut(folder: Path, job: dict[str, Any]) -> list[str]:
+    """Cut the network at the operators that a complaint names too, and return all it is cut at: nothing new, nothing done."""
+    import onnx
+
+    from ..core import UnsupportedError
+    from .partition import named_operators
+    from .pipeline import parts_folder
+    from .split_network import SplitNetwork
+
+    source = folder / job["place"] / job["model"]
+    known: list[str] = job["refused"]
+    refused = sorted({*known, *named_operators(job["complaint"], onnx.load(source))})
+    if refused != known:
+        if job["indivisible_reason"] is not None:
+            raise UnsupportedError(job["indivisible_reason"])
+        SplitNetwork.write(source, folder / job["place"] / parts_folder(refused), refused, job["input_shapes"])
+    return refused
 
 
 def _refer(folder: Path, job: dict[str, Any]) -> None:
@@ -93,8 +135,7 @@ def _refer(folder: Path, job: dict[str, Any]) -> None:
 
 def _time(folder: Path, job: dict[str, Any]) -> dict[str, Any]:
     started = time.monotonic()
-    _enter(folder, "load")
-    model = _engine(job).load(folder, _inputs(job), job["settings"])
+    model = _load(folder, job)
     load_s = time.monotonic() - started
     _enter(folder, "run")
     model.run()
@@ -140,7 +181,7 @@ def _compare(outputs: list[Any], folder: Path, precision: str) -> dict[str, Any]
 
 def _profile(folder: Path, job: dict[str, Any]) -> list[list[Any]]:
     _enter(folder, "run")
-    times = _engine(job).profile_runs(folder, _inputs(job), job["settings"])
+    times = _engine(job).profile_runs(folder / job["place"], _inputs(job), job["settings"])
     return [[one.name, one.op_type, one.time_ms, one.fell_back] for one in times]
 
 
@@ -148,7 +189,7 @@ def _enter(folder: Path, stage: str) -> None:
     (folder / STAGE).write_text(stage)
 
 
-_TASKS = {"compile": _compile, "refer": _refer, "time": _time, "profile": _profile}
+_TASKS = {"compile": _compile, "cut": _cut, "refer": _refer, "rewrite": _rewrite, "time": _time, "profile": _profile}
 
 
 if __name__ == "__main__":

@@ -59,8 +59,16 @@ def _sentence(answer: Measurement) -> str:
     spread = f", standard deviation {milliseconds(answer.std_ms)} ms" if answer.std_ms is not None else ""
     if answer.source is Source.DATABASE:
         when = f" of {answer.taken_at:%Y-%m-%d %H:%M} UTC" if answer.taken_at else ""
-        return f"{latency} (from the database: measurement{when}, {answer.n_runs} runs{spread}, {answer.host})"
-    return f"{latency} (measured now, {answer.n_runs} runs{spread}, {answer.host})"
+        return f"{latency} (from the database: measurement{when}, {answer.n_runs} runs{spread}, {answer.host}){_fallback(answer)}"
+    return f"{latency} (measured now, {answer.n_runs} runs{spread}, {answer.host}){_fallback(answer)}"
+
+
+def _fallback(answer: Measurement) -> str:
+    """Say what the engine did not run, where it did not run everything."""
+    op_types = answer.facts.get("fallback")
+    if not op_types:
+        return ""
+    return f"; {answer.platform.software} refuses {', '.join(op_types)}: in {answer.facts['n_parts']} parts, those on ONNX Runtime"
 
 
 def _is_number(text: str) -> bool:

@@ -100,7 +100,7 @@ class MeasurementFailure:
         graph_key: Structural key of the network.
         platform: Where it was tried.
         batch_size: Inputs per run.
-        stage: What failed: ``convert``, ``compile``, ``load``, ``run``, ``compare`` or ``time``.
+        stage: What failed: ``convert``, ``rewrite``, ``compile``, ``load``, ``run``, ``compare`` or ``time``.
         reason: What the engine said, one line.
         host: Machine that tried.
         taken_at: When it was tried, with a time zone.

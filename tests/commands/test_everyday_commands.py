@@ -8,6 +8,8 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,7 @@ from nnlqp_nas.core import Platform
 from nnlqp_nas.database import open_database
 from nnlqp_nas.graphs import to_onnx
 from nnlqp_nas.main import main
-from nnlqp_nas.testing import ConstantPredictor
+from nnlqp_nas.testing import ConstantPredictor, InstantBackend
 from nnlqp_nas.testing.oracle_contract import write_networks
 
 PLATFORMS = tuple(map(Platform.parse, ("cpu-instant-fp32", "cpu-torch-fp32", "gpu-T4-trt7.1-fp32")))
@@ -78,7 +80,7 @@ def test_platforms_as_json(shell: Shell, checkpoint: Path) -> None:
     assert states["cpu-instant-fp32"] == {"name": "cpu-instant-fp32", "measurable": True, "predictable": True, "rows": 0, "reason": None}
     t4 = states["gpu-T4-trt7.1-fp32"]
     assert (t4["measurable"], t4["predictable"]) == (False, True)
-    assert "trt7.1" in t4["reason"]
+    assert "needs TensorRT-7.1 and a Tesla-T4" in t4["reason"]
     assert len(states) >= 13
 
 
@@ -146,6 +148,15 @@ def test_answers_in_words(shell: Shell, checkpoint: Path, model: Path) -> None:
     said.append(shell.run("query", model, "--platform", "t4", "--predictor", checkpoint)[1])
     assert [word in text for word, text in zip(("measured now", "from the database", "predicted"), said, strict=True)] == [True] * 3
     assert all(text.count("\n") == 1 for text in said)
+
+
+def test_an_answer_says_what_the_engine_did_not_run_itself(shell: Shell, example_plugins: Path, model: Path, tmp_path: Path) -> None:
+    (measured,) = InstantBackend().measure(write_networks(1))
+    with closing(open_database(tmp_path / "mine.sqlite")) as database:
+        database.add([replace(measured, facts={"fallback": ["Erf", "Mish"], "n_parts": 3})])
+    where = ("--platform", "cpu-instant-fp32", "--database", tmp_path / "mine.sqlite")
+    assert "; instant refuses Erf, Mish: in 3 parts, those on ONNX Runtime" in shell.run("query", model, *where)[1]
+    assert shell.json("query", model, *where)["facts"]["fallback"] == ["Erf", "Mish"]
 
 
 REFUSING_PLUGIN = """
