@@ -44,6 +44,8 @@ HEAVY = (
     "scipy",
     "pyarrow",
     "plotly",
+    "sklearn",
+    "joblib",
 )
 
 
