@@ -23,6 +23,7 @@ from nnlqp_nas.core import (
 )
 
 from .checkpoint import Arrays, read_checkpoint, take, write_checkpoint
+from .epochs import run_epochs
 from .familiarity import Domain, domain_arrays, read_domains
 from .forest import Forest
 from .graph_statistics import N_STATISTICS, graph_statistics
@@ -114,8 +115,7 @@ class BoostedTrees(LatencyPredictor):
     def fit(self, tables: Sequence[LatencyTable], seed: int = 0) -> Self:
         learned, held_out = hold_out(tables, self.settings.held_out, seed)
         run = BoostedTreesTraining(self, learned, seed, from_scratch=True)
-        while run.epoch < run.n_epochs:
-            run.advance()
+        run_epochs(run)
         return replace(self, groves=run.predictor().calibrated(held_out).groves)
 
     def start_training(

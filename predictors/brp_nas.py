@@ -24,6 +24,7 @@ from nnlqp_nas.core import (
 from .brp_network import BrpBatch, BrpNetwork
 from .brp_training import BrpTraining
 from .checkpoint import Arrays, read_checkpoint, take, write_checkpoint
+from .epochs import run_epochs
 from .familiarity import Domain, domain_arrays, read_domains
 from .held_out import COVERAGE, FAR_MARGIN, hold_out, margins
 
@@ -153,19 +154,19 @@ class BrpNas(LatencyPredictor):
         if not groups:
             raise InvalidSettingError("expected at least 1 measured network to train on, got none; check the data set")
         parts = {} if from_scratch else dict(self.parts)
-        torch.manual_seed(seed)
-        for key, group in sorted(groups.items()):
-            domain = _domain(group)
-            if key in parts:
-                parts[key] = replace(parts[key], domain=domain)
-            else:
-                parts[key] = BrpPart(BrpNetwork(self.settings.width, self.settings.n_layers), _mean_ms(group), FAR_MARGIN, domain)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            for key, group in sorted(groups.items()):
+                domain = _domain(group)
+                if key in parts:
+                    parts[key] = replace(parts[key], domain=domain)
+                else:
+                    parts[key] = BrpPart(BrpNetwork(self.settings.width, self.settings.n_layers), _mean_ms(group), FAR_MARGIN, domain)
         return BrpTraining(replace(self, parts=parts), [table for group in groups.values() for table in group], n_epochs, seed, device)
 
     def _trained(self, tables: Sequence[LatencyTable], seed: int, from_scratch: bool, n_epochs: int) -> Self:
         run = self._training(tables, seed, from_scratch, n_epochs, "cuda" if torch.cuda.is_available() else "cpu")
-        while run.epoch < run.n_epochs:
-            run.advance()
+        run_epochs(run)
         return replace(self, parts=run.predictor().parts)
 
     def save(self, path: Path) -> None:
