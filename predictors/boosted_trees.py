@@ -26,7 +26,7 @@ from .checkpoint import Arrays, read_checkpoint, take, write_checkpoint
 from .epochs import run_epochs
 from .familiarity import Domain, domain_arrays, read_domains
 from .forest import Forest
-from .graph_statistics import N_STATISTICS, graph_statistics
+from .graph_statistics import N_STATISTICS, STATISTICS, graph_statistics
 from .held_out import COVERAGE, FAR_MARGIN, hold_out, margins
 
 TREES_AN_EPOCH = 10
@@ -151,12 +151,15 @@ class BoostedTrees(LatencyPredictor):
             arrays |= grove.forest.to_arrays(f"{i}.")
         names = [str(platform) for platform in self.platforms]
         domains = [grove.domain.name for grove in groves]
-        write_checkpoint(path, self.name, arrays, {"settings": asdict(self.settings), "fitted": names, "domains": domains}, self.platforms)
+        settings = {"settings": asdict(self.settings), "fitted": names, "domains": domains, "statistics": list(STATISTICS)}
+        write_checkpoint(path, self.name, arrays, settings, self.platforms)
 
     @classmethod
     def load(cls, path: Path) -> Self:
         arrays, stated = read_checkpoint(path, cls.name)
         try:
+            if tuple(stated["statistics"]) != STATISTICS:
+                raise CheckpointError(f"expected trees on this release's statistics, got others in {path.name}; train them again")
             platforms = [Platform.parse(name) for name in stated["fitted"]]
             margin = take(arrays, "margin", (len(platforms),)).tolist()
             domains = read_domains(arrays, stated["domains"])

@@ -27,6 +27,7 @@ from .checkpoint import Arrays, read_checkpoint, take, write_checkpoint
 from .epochs import run_epochs
 from .familiarity import Domain, domain_arrays, read_domains
 from .held_out import COVERAGE, FAR_MARGIN, hold_out, margins
+from .operator_features import KINDS
 
 LEAST_SHARE = 1e-3
 """The network may say less than nothing; a prediction is at least this share of the mean training latency."""
@@ -176,12 +177,16 @@ class BrpNas(LatencyPredictor):
         for i, part in enumerate(parts):
             arrays |= {f"{i}.{name}": tensor.numpy() for name, tensor in part.network.state_dict().items()}
         fitted = [[str(platform), batch_size] for platform, batch_size in sorted(self.parts)]
-        write_checkpoint(path, self.name, arrays, {"settings": asdict(self.settings), "fitted": fitted}, self.platforms)
+        write_checkpoint(
+            path, self.name, arrays, {"settings": asdict(self.settings), "fitted": fitted, "kinds": list(KINDS)}, self.platforms
+        )
 
     @classmethod
     def load(cls, path: Path) -> Self:
         arrays, stated = read_checkpoint(path, cls.name)
         try:
+            if tuple(stated["kinds"]) != KINDS:
+                raise CheckpointError(f"expected a network on this release's kinds of operator, got others in {path.name}; train it again")
             settings = BrpSettings(**stated["settings"])
             keys = [(Platform.parse(name), int(size)) for name, size in stated["fitted"]]
             networks = [_read_network(settings, f"{i}.", arrays) for i in range(len(keys))]

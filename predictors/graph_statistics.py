@@ -34,7 +34,10 @@ WHOLE = (
 BY_KIND = ("count", "log2_flops", "log2_bytes")
 """What is said of the operators of each kind together."""
 
-N_STATISTICS = len(WHOLE) + len(KINDS) * len(BY_KIND)
+STATISTICS = (*WHOLE, *(f"{kind}_{measure}" for kind in KINDS for measure in BY_KIND))
+"""The name of every number, in order."""
+
+N_STATISTICS = len(STATISTICS)
 
 
 def graph_statistics(graphs: Sequence[ModelGraph], batch_size: int) -> NDArray[np.float64]:

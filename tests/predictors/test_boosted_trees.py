@@ -10,6 +10,7 @@ from sklearn.ensemble import HistGradientBoostingRegressor
 
 from nnlqp_nas.core import CheckpointError, InvalidSettingError, LatencyPredictor, LatencyTable, ModelGraph
 from nnlqp_nas.predictors.boosted_trees import BoostedTrees, BoostedTreesSettings
+from nnlqp_nas.predictors.checkpoint import read_checkpoint, write_checkpoint
 from nnlqp_nas.predictors.forest import Forest
 from nnlqp_nas.predictors.graph_statistics import BY_KIND, N_STATISTICS, WHOLE, graph_statistics
 from nnlqp_nas.predictors.operator_features import KINDS
@@ -91,6 +92,15 @@ def test_trees_that_lead_astray_are_refused(name: str, value: int) -> None:
         Forest.from_arrays("a.", {**arrays, f"a.{name}": damaged}, 6)
     with pytest.raises(CheckpointError, match="whole numbers"):
         Forest.from_arrays("a.", {**arrays, "a.left": arrays["a.left"].astype(np.float64)}, 6)
+
+
+def test_trees_on_other_statistics_are_refused(boosted_trees: BoostedTrees, tmp_path: Path) -> None:
+    path = tmp_path / "trees.safetensors"
+    boosted_trees.save(path)
+    arrays, settings = read_checkpoint(path, "boosted_trees")
+    write_checkpoint(path, "boosted_trees", arrays, {**settings, "statistics": settings["statistics"][::-1]}, boosted_trees.platforms)
+    with pytest.raises(CheckpointError, match="statistics"):
+        BoostedTrees.load(path)
 
 
 def test_statistics_name_what_they_count() -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from scipy.stats import spearmanr
 
-from nnlqp_nas.core import InvalidSettingError, LatencyPredictor, LatencyTable, ModelGraph
+from nnlqp_nas.core import CheckpointError, InvalidSettingError, LatencyPredictor, LatencyTable, ModelGraph
 from nnlqp_nas.predictors.brp_nas import BrpNas, BrpSettings
 from nnlqp_nas.predictors.brp_network import GLOBAL, N_KINDS, BrpBatch, BrpNetwork
+from nnlqp_nas.predictors.checkpoint import read_checkpoint, write_checkpoint
 from nnlqp_nas.search_spaces.nasbench201 import NasBench201
 from nnlqp_nas.testing import LatencyPredictorContract, TrainingRunContract
 
@@ -83,6 +86,15 @@ def test_width_and_input_size_are_out_of_its_sight_and_said_to_be_so(brp_nas: Br
     narrow, wide = (space.graph(space.decode("|nor_conv_3x3~0|+|none~0|none~1|+|none~0|none~1|nor_conv_1x1~2|")) for space in codes)
     assert brp_nas.predict([narrow], ENGINE).latency_ms == pytest.approx(brp_nas.predict([wide], ENGINE).latency_ms, rel=1e-5)
     assert brp_nas.predict([wide], ENGINE).is_extrapolating.all()
+
+
+def test_a_network_on_other_kinds_is_refused(brp_nas: BrpNas, tmp_path: Path) -> None:
+    path = tmp_path / "brp.safetensors"
+    brp_nas.save(path)
+    arrays, settings = read_checkpoint(path, "brp_nas")
+    write_checkpoint(path, "brp_nas", arrays, {**settings, "kinds": settings["kinds"][::-1]}, brp_nas.platforms)
+    with pytest.raises(CheckpointError, match="kinds"):
+        BrpNas.load(path)
 
 
 def test_the_nearest_batch_size_answers_and_extrapolates(fresh_graphs: list[ModelGraph]) -> None:
