@@ -67,27 +67,34 @@ class Colouring:
 
 def colour(graphs: Sequence[ModelGraph], n_rounds: int) -> Colouring:
     """Refine the colours of all nodes of ``graphs`` together, ``n_rounds`` times."""
-    number: dict[Operator, int] = {}
     sizes = np.fromiter(map(len, graphs), np.int64, len(graphs))
-    nodes = [number.setdefault(operator, len(number)) for graph in graphs for operator in graph.operators]
-    colours = np.array(nodes, dtype=np.int64)
+    operators, colours = _distinct_operators(graphs)
     source, target = _edges(graphs, sizes)
     rounds = []
-    n_colours = len(number)
+    n_colours = len(operators)
     for _ in range(n_rounds):
         step, colours, n_colours = _refine(colours, n_colours, source, target)
         rounds.append(step)
     graph_of_node = np.repeat(np.arange(len(graphs)), sizes)
     pairs, count = np.unique(graph_of_node * n_colours + colours, return_counts=True)
-    return Colouring(tuple(number), tuple(rounds), pairs // n_colours, pairs % n_colours, count, len(graphs))
+    return Colouring(operators, tuple(rounds), pairs // n_colours, pairs % n_colours, count, len(graphs))
+
+
+def _distinct_operators(graphs: Sequence[ModelGraph]) -> tuple[tuple[Operator, ...], _Ints]:
+    """Return the operators of all graphs, each once, in the order in which they come, and int64, shape (nodes,), each node's."""
+    nodes = list(chain.from_iterable([graph.operators for graph in graphs]))
+    _, first, place = np.unique(np.concatenate([graph.digests for graph in graphs]), return_index=True, return_inverse=True)
+    order = np.argsort(first)
+    rank = np.empty_like(order)
+    rank[order] = np.arange(len(order))
+    return tuple([nodes[node] for node in first[order].tolist()]), rank[place]
 
 
 def _edges(graphs: Sequence[ModelGraph], sizes: _Ints) -> tuple[_Ints, _Ints]:
-    lists = [sources for graph in graphs for sources in graph.sources]
-    degree = np.fromiter(map(len, lists), np.int64, len(lists))
-    target = np.repeat(np.arange(len(lists)), degree)
+    degree = np.concatenate([graph.reads[0] for graph in graphs])
+    target = np.repeat(np.arange(len(degree)), degree)
     offset = np.repeat(np.cumsum(sizes) - sizes, sizes)
-    source = np.fromiter(chain.from_iterable(lists), np.int64, int(degree.sum())) + offset[target]
+    source = np.concatenate([graph.reads[1] for graph in graphs]) + offset[target]
     return source, target
 
 

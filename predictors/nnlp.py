@@ -14,14 +14,13 @@ from numpy.typing import ArrayLike, NDArray
 from nnlqp_nas.core import CheckpointError, InvalidSettingError, LatencyPredictor, LatencyTable, ModelGraph, Platform, Prediction
 
 from .checkpoint import Arrays, read_checkpoint, write_checkpoint
+from .epochs import run_epochs
 from .familiarity import Domain, domain_arrays, read_domains
+from .held_out import COVERAGE, FAR_MARGIN, hold_out, margins
 from .nnlp_checkpoint import SUFFIXES, read_nnlqp_checkpoint
 from .nnlp_features import nnlp_features
 from .nnlp_network import NnlpNetwork
-from .nnlp_training import COVERAGE, Samples, calibrate, predict_ms, train
-
-FAR_MARGIN = 0.5
-"""How far the interval reaches to each side where nothing tells how wrong the prediction is, log milliseconds."""
+from .nnlp_training import NnlpTraining, predict_ms
 
 
 @dataclass(frozen=True)
@@ -112,14 +111,26 @@ class Nnlp(LatencyPredictor):
         return Prediction(latency_ms, latency_ms / factor, latency_ms * factor, is_far, COVERAGE)
 
     def fit(self, tables: Sequence[LatencyTable], seed: int = 0) -> Self:
+        learned, held_out = hold_out(tables, self.settings.held_out, seed)
+        run = self.start_training(learned, seed, device="cuda" if torch.cuda.is_available() else "cpu")
+        run_epochs(run)
+        return replace(self, parts=run.predictor().calibrated(held_out).parts)
+
+    def start_training(self, tables: Sequence[LatencyTable], seed: int = 0, from_scratch: bool = True, device: str = "cpu") -> NnlpTraining:
         tables = [table for table in tables if len(table)]
         if not tables:
             raise InvalidSettingError("expected at least 1 measured network to train on, got none; check the data set")
         platforms = tuple(sorted({table.platform for table in tables}))
-        settings = self.settings
-        torch.manual_seed(seed)
-        network = NnlpNetwork(len(platforms), settings.width, settings.head_width, settings.norm_static)
-        return replace(self, parts=(self._trained(network, platforms, tables, settings.n_epochs, seed),))
+        start = replace(self, parts=()) if from_scratch else self
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            network = start._network_for(platforms)
+        return NnlpTraining(start, network, platforms, tables, self.settings.n_epochs, seed, device)
+
+    def calibrated(self, tables: Sequence[LatencyTable]) -> Self:
+        told = margins(self, tables)
+        parts = [replace(part, margins=tuple(map(told.get, part.platforms, part.margins))) for part in self.parts]
+        return replace(self, parts=tuple(parts))
 
     def adapt(self, platform: Platform, graphs: Sequence[ModelGraph], latency_ms: ArrayLike, batch_size: int = 1) -> Self:
         table = LatencyTable(platform, batch_size, list(graphs), np.asarray(latency_ms, dtype=np.float64))
@@ -128,18 +139,29 @@ class Nnlp(LatencyPredictor):
                 f"expected a trained predictor and at least 1 network, got {len(self.parts)} trained and {len(table)} networks; "
                 "call fit() or load() first"
             )
-        torch.manual_seed(0)
-        network = _transferred((self._part_of(platform) or self.parts[0]).network)
-        part = self._trained(network, (platform,), [table], self.settings.n_adapt_epochs, 0)
-        return replace(self, parts=(*self.parts, part))
+        settings = self.settings
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            network = _transferred((self._part_of(platform) or self.parts[0]).network)
+        learned, held_out = hold_out([table], settings.held_out, 0)
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+        run = NnlpTraining(replace(self, parts=()), network, (platform,), learned, settings.n_adapt_epochs, 0, device)
+        run_epochs(run)
+        return replace(self, parts=(*self.parts, *run.predictor().calibrated(held_out).parts))
 
-    def _trained(
-        self, network: NnlpNetwork, platforms: tuple[Platform, ...], tables: Sequence[LatencyTable], n_epochs: int, seed: int
-    ) -> NnlpPart:
-        learned, held_out = Samples.of(tables, platforms).split(self.settings.held_out, seed)
-        train(network, learned, self.settings, n_epochs, seed)
-        margins = calibrate(network, held_out, len(platforms), FAR_MARGIN)
-        return NnlpPart(network, platforms, margins, tuple(_domain(platform, tables) for platform in platforms))
+    def _network_for(self, platforms: tuple[Platform, ...]) -> NnlpNetwork:
+        """Return a network with heads for these platforms that starts from what was learned, if anything was."""
+        settings = self.settings
+        if not self.parts:
+            return NnlpNetwork(len(platforms), settings.width, settings.head_width, settings.norm_static)
+        source = max(reversed(self.parts), key=lambda part: len(set(part.platforms) & set(platforms)))
+        network = NnlpNetwork(**{**source.network.sizes, "n_heads": len(platforms)})  # type: ignore[arg-type]
+        shared = {name: tensor for name, tensor in source.network.state_dict().items() if not name.startswith("heads.")}
+        network.load_state_dict(shared, strict=False)
+        for head, platform in zip(network.heads, platforms, strict=True):
+            if platform in source.platforms:
+                head.load_state_dict(source.network.heads[source.platforms.index(platform)].state_dict())
+        return network
 
     def save(self, path: Path) -> None:
         arrays: Arrays = {}
@@ -179,10 +201,6 @@ def _transferred(source: NnlpNetwork) -> NnlpNetwork:
     kept = {name: tensor for name, tensor in source.state_dict().items() if is_kept or not name.startswith("heads.")}
     network.load_state_dict(kept, strict=False)
     return network
-
-
-def _domain(platform: Platform, tables: Sequence[LatencyTable]) -> Domain:
-    return Domain.of("training", [graph for table in tables if table.platform == platform for graph in table.graphs])
 
 
 def _describe(part: NnlpPart) -> dict[str, Any]:

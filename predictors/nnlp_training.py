@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-import sys
+import copy
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from tqdm import tqdm
+from torch import Tensor
 
 from nnlqp_nas.core import LatencyTable, Platform
 
+from .familiarity import Domain
+from .held_out import FAR_MARGIN
 from .nnlp_features import NnlpFeatures, nnlp_features
 from .nnlp_network import NnlpBatch, NnlpNetwork
+from .torch_training import TorchTraining
 
 if TYPE_CHECKING:
-    from .nnlp import NnlpSettings
+    from .nnlp import Nnlp
 
-COVERAGE = 0.9
 N_PREDICTED = 256
 """Networks a batch where nothing is learned."""
 
@@ -62,34 +64,56 @@ class Samples:
         """Return some of the measurements."""
         return Samples(self.networks, self.network[rows], self.head[rows], self.latency_ms[rows])
 
-    def split(self, share: float, seed: int) -> tuple[Samples, Samples]:
-        """Return the samples to learn from, and those of a share of the networks, drawn from ``seed``, held out."""
-        n_held_out = min(round(share * len(self.networks)), len(self.networks) - 1)
-        drawn = np.random.default_rng(seed).permutation(len(self.networks))[:n_held_out]
-        is_held_out = np.isin(self.network, drawn)
-        return self.part(np.flatnonzero(~is_held_out)), self.part(np.flatnonzero(is_held_out))
-
     def __len__(self) -> int:
         return len(self.latency_ms)
 
 
-def train(network: NnlpNetwork, samples: Samples, settings: NnlpSettings, n_epochs: int, seed: int) -> None:
-    """Train a network in place; nothing is held out and no epoch is chosen: the last one counts."""
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    network.to(device).train()
-    optimiser = torch.optim.Adam(network.parameters(), settings.learning_rate)
-    rng = np.random.default_rng(seed)
-    for _ in tqdm(range(n_epochs), desc="train", file=sys.stderr, disable=None):
-        order = rng.permutation(len(samples))
-        for start in range(0, len(order), settings.n_graphs):
-            part = samples.part(order[start : start + settings.n_graphs])
-            batch = NnlpBatch.of([samples.networks[i] for i in part.network], device)
-            latency_ms = torch.from_numpy(part.latency_ms).float().to(device)
-            predicted = network(batch).gather(1, torch.from_numpy(part.head)[:, None].to(device))[:, 0]
-            optimiser.zero_grad()
-            ((predicted / latency_ms - 1.0) ** 2).mean().backward()
-            optimiser.step()
-    network.cpu().eval()
+class NnlpTraining(TorchTraining):
+    """Trains one network with a head for each platform of the tables.
+
+    Args:
+        start: Its settings count, and its parts stay: what is trained answers before them.
+        network: To start from; it is left as it is.
+        platforms: The platform of each head.
+        tables: Training networks.
+        n_epochs: Passes asked for.
+        seed: Of the shuffling and of dropout.
+        device: Where to train.
+    """
+
+    def __init__(
+        self,
+        start: Nnlp,
+        network: NnlpNetwork,
+        platforms: tuple[Platform, ...],
+        tables: Sequence[LatencyTable],
+        n_epochs: int,
+        seed: int,
+        device: str,
+    ) -> None:
+        self._start = start
+        self._platforms = platforms
+        self._tables = tables
+        self._samples = Samples.of(tables, platforms)
+        self._trained = copy.deepcopy(network).requires_grad_().to(device)
+        optimiser = torch.optim.Adam(self._trained.parameters(), start.settings.learning_rate)
+        super().__init__(self._trained, optimiser, len(self._samples), start.settings.n_graphs, n_epochs, seed, device)
+
+    def _loss(self, rows: NDArray[np.int64]) -> Tensor:
+        part = self._samples.part(rows)
+        batch = NnlpBatch.of([part.networks[i] for i in part.network], self.device)
+        latency_ms = torch.from_numpy(part.latency_ms).float().to(self.device)
+        predicted = self._trained(batch).gather(1, torch.from_numpy(part.head)[:, None].to(self.device))[:, 0]
+        return torch.square(predicted / latency_ms - 1.0).mean()
+
+    def predictor(self) -> Nnlp:
+        from .nnlp import NnlpPart
+
+        network = copy.deepcopy(self._trained).cpu().requires_grad_(False).eval()
+        domains = tuple(_domain(platform, self._tables) for platform in self._platforms)
+        part = NnlpPart(network, self._platforms, (FAR_MARGIN,) * len(self._platforms), domains)
+        kept = tuple(part for part in self._start.parts if not set(part.platforms) <= set(self._platforms))
+        return replace(self._start, parts=(*kept, part))
 
 
 @torch.no_grad()
@@ -99,18 +123,5 @@ def predict_ms(network: NnlpNetwork, networks: Sequence[NnlpFeatures]) -> NDArra
     return torch.cat(chunks).double().clamp(min=1e-6).numpy()
 
 
-def calibrate(network: NnlpNetwork, held_out: Samples, n_heads: int, otherwise: float) -> tuple[float, ...]:
-    """Return, for each head, the split-conformal 0.9 quantile of |log error| (Lei et al., JASA 2018, section 2.2).
-
-    ``otherwise`` stands where too few networks are held out to tell it.
-    """
-    if not len(held_out):
-        return (otherwise,) * n_heads
-    predicted = predict_ms(network, [held_out.networks[i] for i in held_out.network])[np.arange(len(held_out)), held_out.head]
-    error = np.abs(np.log(predicted / held_out.latency_ms))
-    margins = []
-    for head in range(n_heads):
-        own = np.sort(error[held_out.head == head])
-        rank = int(np.ceil((len(own) + 1) * COVERAGE))
-        margins.append(float(own[rank - 1]) if rank <= len(own) else otherwise)
-    return tuple(margins)
+def _domain(platform: Platform, tables: Sequence[LatencyTable]) -> Domain:
+    return Domain.of("training", [graph for table in tables if table.platform == platform for graph in table.graphs])

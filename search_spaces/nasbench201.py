@@ -61,8 +61,7 @@ class NasBench201(LayeredSpace):
         return self.architecture(*match.groups())
 
     def write(self, architecture: Architecture, net: LayerBuilder) -> int:
-        x = net.input(3, self.resolution, self.resolution)
-        x = net.batch_norm(net.conv(x, self.channels, 3))
+        x = net.part(_write_stem, net.input(3, self.resolution, self.resolution), self.channels)
         for stage in range(3):
             if stage:
                 x = net.part(_write_reduction, x, self.channels * 2**stage)
@@ -70,6 +69,10 @@ class NasBench201(LayeredSpace):
                 x = net.part(_write_cell, x, architecture.code)
         x = net.relu(net.batch_norm(x))
         return net.linear(net.flatten(net.global_avg_pool(x)), self.n_classes)
+
+
+def _write_stem(net: LayerBuilder, x: int, channels: int) -> int:
+    return net.batch_norm(net.conv(x, channels, 3))
 
 
 def _write_cell(net: LayerBuilder, x: int, code: tuple[int, ...]) -> int:
@@ -90,7 +93,7 @@ def _write_operation(net: LayerBuilder, x: int, operation: int) -> int:
         return net.identity(x)
     if operation == 4:
         return net.avg_pool(x, 3, stride=1, pad=1)
-    return _write_relu_conv_bn(net, x, net.shape(x)[1], 1 if operation == 2 else 3)
+    return net.part(_write_relu_conv_bn, x, net.shape(x)[1], 1 if operation == 2 else 3)
 
 
 def _write_reduction(net: LayerBuilder, x: int, channels: int) -> int:

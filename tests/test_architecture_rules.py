@@ -28,6 +28,7 @@ ARROWS: dict[str, set[str]] = {
     "report": {"core", "graphs", "search"},
     "testing": {"core", "graphs", "backends"},
     "search_spaces": {"core", "graphs"},
+    "training": {"core", "graphs", "database", "datasets"},
     "predictors": {"core", "graphs", "transfer"},
 }
 NAMED_BY_CONFIGURATION = ("search_spaces", "predictors", "conf")
@@ -44,6 +45,8 @@ HEAVY = (
     "scipy",
     "pyarrow",
     "plotly",
+    "sklearn",
+    "joblib",
 )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.resources import files
 from typing import Any
 
@@ -28,9 +28,10 @@ def compose_settings(name: str, overrides: Sequence[str]) -> Any:
     try:
         with initialize_config_module(_MODULE, version_base="1.3"):
             known = set(_walk(OmegaConf.to_container(compose(name))))
-            groups = [_check(override, known) for override in overrides]
-            settings = compose(name, overrides=list(overrides))
-            if any(groups):
+            groups = _groups(name)
+            has_chosen = [_check(override, known, groups) for override in overrides]
+            settings = compose(name, overrides=[_full_name(override, groups) for override in overrides])
+            if any(has_chosen):
                 OmegaConf.resolve(settings)
             return settings
     except (HydraException, OmegaConfBaseException) as error:
@@ -57,27 +58,49 @@ def instantiate(settings: Any, kind: str) -> Any:
         raise InvalidSettingError(f"expected settings of a {kind}, got: {str(error).splitlines()[0]}") from error
 
 
-def _check(override: str, known: set[str]) -> bool:
+def group_choices(name: str) -> dict[str, list[str]]:
+    """Return the groups of the settings ``name`` and what each offers."""
+    return {group: _choices(folder.partition("@")[0]) for group, folder in _groups(name).items()}
+
+
+def _groups(name: str) -> dict[str, str]:
+    """Return the groups of the settings ``name`` and each one's entry in their list of defaults.
+
+    An entry ``train/data@data`` is a folder of one command's own, which another's plain setting ``data``
+    is not confused with.
+    """
+    from omegaconf import OmegaConf
+
+    stated: Any = OmegaConf.create(files(_MODULE).joinpath(f"{name}.yaml").read_text(encoding="utf-8"))
+    entries = [str(entry) for default in stated.defaults if default != "_self_" for entry in default]
+    return {entry.rpartition("@")[2]: entry for entry in entries}
+
+
+def _full_name(override: str, groups: Mapping[str, str]) -> str:
+    name, equals, value = override.partition("=")
+    return f"{groups.get(name, name)}{equals}{value}"
+
+
+def _check(override: str, known: set[str], groups: Mapping[str, str]) -> bool:
     """Refuse an override of nothing, and tell whether it chooses a group's file."""
     name, equals, value = override.partition("=")
     if not equals:
         raise InvalidSettingError(f"expected overrides like seed=3, got '{override}'")
     if name.startswith(("+", "~", "hydra.")):
         return False
-    choices = _choices(name)
-    if choices:
+    if name in groups:
+        choices = _choices(groups[name].partition("@")[0])
         if value not in choices:
             raise UnknownNameError.among(f"{name} setting", value, choices)
         return True
     # What stands below a group depends on its choice: Hydra itself refuses it.
-    if name not in known and not _choices(name.partition(".")[0]):
+    if name not in known and name.partition(".")[0] not in groups:
         raise UnknownNameError.among("setting", name, known)
     return False
 
 
-def _choices(group: str) -> list[str]:
-    folder = files(_MODULE).joinpath(group)
-    return sorted(entry.name.removesuffix(".yaml") for entry in folder.iterdir() if entry.name.endswith(".yaml")) if folder.is_dir() else []
+def _choices(folder: str) -> list[str]:
+    return sorted(entry.name.removesuffix(".yaml") for entry in files(_MODULE).joinpath(folder).iterdir() if entry.name.endswith(".yaml"))
 
 
 def _walk(settings: Any, prefix: str = "") -> Iterator[str]:

@@ -44,6 +44,10 @@ class Operator:
     def __hash__(self) -> int:
         return self._hash
 
+    def __reduce__(self) -> tuple[type[Operator], tuple[object, ...]]:
+        # A hash of text differs from process to process: a copy in another one has to make its own.
+        return type(self), (self.op_type, self.attributes, self.inputs, self.weights, self.output)
+
     def attribute(self, name: str, default: AttributeValue | None = None) -> AttributeValue | None:
         """Return the value of an attribute, or ``default`` where it is not set."""
         return next((value for key, value in self.attributes if key == name), default)

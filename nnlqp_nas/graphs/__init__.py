@@ -8,7 +8,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from .cost import OperatorCost, graph_cost, operator_cost
+from .cost import OperatorCost, graph_cost, graph_costs, operator_cost
 from .family import Family
 from .layer_builder import LayerBuilder
 from .layered_space import LayeredSpace
@@ -24,6 +24,7 @@ __all__ = [
     "LayeredSpace",
     "OperatorCost",
     "graph_cost",
+    "graph_costs",
     "operator_cost",
     "optimised",
     "read_graph",

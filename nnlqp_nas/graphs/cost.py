@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass, fields
 from functools import lru_cache
+from itertools import chain
 from math import prod
+
+import numpy as np
+from numpy.typing import NDArray
 
 from ..core import INPUT, PART, ModelGraph, Operator
 from .layer_builder import ZERO
@@ -57,19 +61,6 @@ class OperatorCost:
         """All bytes read and written."""
         return self.read_bytes + self.write_bytes + self.weight_bytes
 
-    @classmethod
-    def total(cls, costs: Iterable[OperatorCost]) -> OperatorCost:
-        """Return the sum."""
-        macs = flops = params = read = write = weight = 0
-        for cost in costs:
-            macs += cost.macs
-            flops += cost.flops
-            params += cost.params
-            read += cost.read_bytes
-            write += cost.write_bytes
-            weight += cost.weight_bytes
-        return cls(macs, flops, params, read, write, weight)
-
 
 @lru_cache(maxsize=1 << 16)
 def operator_cost(operator: Operator, batch_size: int = 1) -> OperatorCost:
@@ -89,7 +80,23 @@ def operator_cost(operator: Operator, batch_size: int = 1) -> OperatorCost:
 
 def graph_cost(graph: ModelGraph, batch_size: int = 1) -> OperatorCost:
     """Return the cost of a network at a batch size: the sum over its nodes."""
-    return OperatorCost.total([operator_cost(operator, batch_size) for operator in graph.operators])
+    return OperatorCost(*map(sum, zip(*[_numbers(operator, batch_size) for operator in graph.operators], strict=True)))
+
+
+@lru_cache(maxsize=1 << 16)
+def _numbers(operator: Operator, batch_size: int) -> tuple[int, ...]:
+    return astuple(operator_cost(operator, batch_size))
+
+
+def graph_costs(graphs: Sequence[ModelGraph], batch_size: int = 1) -> NDArray[np.int64]:
+    """Return int64, shape (graphs, fields of :class:`OperatorCost`): :func:`graph_cost` of each network, many at once."""
+    operators = list(chain.from_iterable([graph.operators for graph in graphs]))
+    if not operators:
+        return np.zeros((0, len(fields(OperatorCost))), dtype=np.int64)
+    _, first, distinct = np.unique(np.concatenate([graph.digests for graph in graphs]), return_index=True, return_inverse=True)
+    costs = np.array([_numbers(operators[node], batch_size) for node in first.tolist()], dtype=np.int64)
+    sizes = np.fromiter(map(len, graphs), np.int64, len(graphs))
+    return np.add.reduceat(costs[distinct], np.cumsum(sizes) - sizes, axis=0)
 
 
 def _macs(operator: Operator) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 from functools import lru_cache
+from itertools import compress, count
 from math import prod
 
 from ..core import INPUT, GraphView, ModelGraph, Operator, Shape
@@ -70,12 +71,12 @@ class LayerBuilder:
 
     def _shorten_zeros(self, operator: Operator, sources: tuple[int, ...]) -> int | None:
         op_type = operator.op_type
-        zeros = [self._operators[source].op_type == ZERO for source in sources]
-        if any(zeros):
-            if op_type in _ABSORBING or all(zeros):
+        kinds = [self._operators[source].op_type for source in sources]
+        if ZERO in kinds:
+            if op_type in _ABSORBING or kinds.count(ZERO) == len(kinds):
                 return self.append(Operator(ZERO, output=operator.output))
             if op_type == "Add" and len(sources) == 2:
-                return sources[zeros.index(False)]
+                return sources[1 - kinds.index(ZERO)]
         if op_type == "Mul" and len(sources) == 1 and operator.attribute("input_1") == 0.0:
             return self.append(Operator(ZERO, output=operator.output))
         return None
@@ -94,7 +95,10 @@ class LayerBuilder:
         operators, sources, output = _write_part(write, self.shape(x), arguments, self._view)
         base = len(self._operators) - 1
         self._operators += operators
-        self._sources += [tuple([base + source if source else x for source in read]) for read in sources]
+        self._sources += [
+            (base + read[0] if read[0] else x,) if len(read) == 1 else tuple([base + source if source else x for source in read])
+            for read in sources
+        ]
         return base + output if output else x
 
     def finish(self, *outputs: int) -> ModelGraph:
@@ -269,12 +273,9 @@ def _without_dead(operators: list[Operator], sources: list[tuple[int, ...]], out
             alive[node] = 1
     if all(alive):
         return ModelGraph(tuple(operators), tuple(sources), outputs)
-    place: dict[int, int] = {}
-    for node, is_alive in enumerate(alive):
-        if is_alive:
-            place[node] = len(place)
+    place = dict(zip(compress(range(len(operators)), alive), count()))
     return ModelGraph(
-        tuple(operators[node] for node in place),
-        tuple(tuple([place[source] for source in sources[node]]) for node in place),
+        tuple(compress(operators, alive)),
+        tuple([tuple([place[source] for source in read]) if len(read) != 1 else (place[read[0]],) for read in compress(sources, alive)]),
         tuple(place[node] for node in outputs),
     )

@@ -88,7 +88,7 @@ def _keep_or_strip(tensor: onnx.TensorProto, name: str, skeleton: Skeleton) -> N
         raise InvalidModelError(
             f"expected a tensor of numbers, got data type {tensor.data_type} for '{name}'; only numeric networks are read"
         )
-    if _has_data(tensor) and prod(shape) <= _SMALL:
+    if prod(shape) <= _SMALL and _has_data(tensor):
         kept = skeleton.model.graph.initializer.add()
         kept.CopyFrom(tensor)
         kept.name = name

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 from pathlib import Path
 
 import onnx
 
 from ..core import InvalidModelError, ModelNotFoundError
+from .lean_model import without_weights
 
 MAX_FILE_BYTES = 2**31 - 1
 
@@ -20,7 +22,7 @@ def load_model(source: str | os.PathLike[str] | bytes) -> onnx.ModelProto:
         InvalidModelError: If it is not an ONNX model.
     """
     if isinstance(source, bytes):
-        return _parse(source, f"{len(source)} bytes")
+        return _parse(_lean(source), f"{len(source)} bytes")
     path = Path(source)
     if not path.exists():
         raise ModelNotFoundError(f"expected an ONNX file, found nothing at '{path}'; check the path")
@@ -30,10 +32,26 @@ def load_model(source: str | os.PathLike[str] | bytes) -> onnx.ModelProto:
         size_bytes = path.stat().st_size
         if size_bytes > MAX_FILE_BYTES:
             raise InvalidModelError(f"expected at most 2 GiB, got {size_bytes} bytes in '{path}'; remove the weights, only shapes matter")
-        content = path.read_bytes()
+        content = _read(path, size_bytes)
     except OSError as error:
         raise InvalidModelError(f"expected a readable ONNX file, got '{path}': {error.strerror}; check its permissions") from error
     return _parse(content, f"'{path}'")
+
+
+def _read(path: Path, size_bytes: int) -> bytes:
+    """Return a file's content without the data of large weights, which is not read where the file can be mapped."""
+    if not size_bytes:
+        return b""
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
+        return _lean(mapped)
+
+
+def _lean(content: bytes | mmap.mmap) -> bytes:
+    with memoryview(content) as view:
+        try:
+            return without_weights(view)
+        except ValueError:
+            return bytes(view)  # no row of fields: whoever parses it will say what is wrong
 
 
 def _parse(content: bytes, name: str) -> onnx.ModelProto:

@@ -54,7 +54,7 @@ class GraphOracle(LatencyOracle):
         stranger = next((model for model in models if not isinstance(model, ModelGraph)), None)
         if stranger is not None:
             raise InvalidSettingError(f"expected model graphs, got {type(stranger).__name__}; nnlqp_nas.load_oracle accepts it")
-        distinct = {graph.key: graph for graph in models}
+        distinct = dict(zip(ModelGraph.keys_of(models), models, strict=True))
         if not distinct:
             return []
         answers = dict(zip(distinct, self._answer(list(distinct.values()), batch_size, on_result or _ignore), strict=True))

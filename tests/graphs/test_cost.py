@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 import os
+from dataclasses import astuple
 from math import prod
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from nnlqp_nas.core import GraphView
-from nnlqp_nas.graphs import LayerBuilder, graph_cost, operator_cost
+from nnlqp_nas.graphs import LayerBuilder, graph_cost, graph_costs, operator_cost
 from nnlqp_nas.search_spaces.nasbench201 import NasBench201
 
 TABLE = Path(os.environ.get("NNLQP_NAS_DATA", Path(__file__).parents[3] / "shared" / "data")) / "nasbench201_static.parquet"
@@ -56,3 +58,12 @@ def test_costs_of_single_layers() -> None:
     assert costs[tokens].moved_bytes == 0
     assert costs[product].macs == 16 * 16 * 4
     assert costs[-1].macs == 256 * 3
+
+
+def test_costs_of_many_networks_are_those_of_each() -> None:
+    space, rng = NasBench201(n_cells=1), np.random.default_rng(0)
+    graphs = [space.graph(space.sample(rng)) for _ in range(20)]
+    for batch_size in (1, 8):
+        expected = [astuple(graph_cost(graph, batch_size)) for graph in graphs]
+        np.testing.assert_array_equal(graph_costs(graphs, batch_size), expected)
+    assert graph_costs([]).shape == (0, 6)

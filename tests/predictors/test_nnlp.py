@@ -9,10 +9,11 @@ import pytest
 from safetensors.numpy import load_file
 from scipy.stats import spearmanr
 
-from nnlqp_nas.core import CheckpointError, InvalidSettingError, LatencyTable, ModelGraph, Platform
-from nnlqp_nas.predictors.nnlp import FAR_MARGIN, Nnlp, NnlpSettings
+from nnlqp_nas.core import CheckpointError, InvalidSettingError, LatencyPredictor, LatencyTable, ModelGraph, Platform
+from nnlqp_nas.predictors.held_out import FAR_MARGIN
+from nnlqp_nas.predictors.nnlp import Nnlp, NnlpSettings
 from nnlqp_nas.search_spaces.mobilenetv3 import MobileNetV3
-from nnlqp_nas.testing import LatencyPredictorContract
+from nnlqp_nas.testing import LatencyPredictorContract, TrainingRunContract
 
 from .conftest import EAGER, ENGINE, draw_graphs, formula_ms
 
@@ -32,6 +33,39 @@ class TestNnlp(LatencyPredictorContract):
     @pytest.fixture
     def graphs(self, fresh_graphs: list[ModelGraph]) -> list[ModelGraph]:
         return fresh_graphs[:16]
+
+
+class TestNnlpTraining(TrainingRunContract):
+    @pytest.fixture
+    def untrained(self) -> LatencyPredictor:
+        return Nnlp(NnlpSettings(width=8, head_width=8, n_epochs=3, learning_rate=5e-3))
+
+    @pytest.fixture
+    def training_tables(self, tables: list[LatencyTable]) -> list[LatencyTable]:
+        return [LatencyTable(t.platform, t.batch_size, t.graphs[:30], t.latency_ms[:30]) for t in tables]
+
+
+def test_fine_tuning_for_a_further_platform_keeps_the_known_ones(nnlp: Nnlp, fresh_graphs: list[ModelGraph]) -> None:
+    new = Platform.parse("npu-new-int8")
+    tables = [LatencyTable(platform, 1, fresh_graphs[:8], np.linspace(1.0, 2.0, 8)) for platform in (ENGINE, new)]
+    run = nnlp.start_training(tables, from_scratch=False)
+    begun = run.predictor()
+    assert set(begun.platforms) == {*nnlp.platforms, new}
+    np.testing.assert_allclose(begun.predict(fresh_graphs, ENGINE).latency_ms, nnlp.predict(fresh_graphs, ENGINE).latency_ms)
+    run.advance()
+    tuned = run.predictor()
+    assert not np.allclose(tuned.predict(fresh_graphs, ENGINE).latency_ms, nnlp.predict(fresh_graphs, ENGINE).latency_ms)
+    np.testing.assert_array_equal(tuned.predict(fresh_graphs, EAGER).latency_ms, nnlp.predict(fresh_graphs, EAGER).latency_ms)
+    assert nnlp.start_training(tables).predictor().platforms == tuple(sorted((ENGINE, new)))
+
+
+def test_a_state_of_another_training_is_refused(fresh_graphs: list[ModelGraph]) -> None:
+    table = LatencyTable(ENGINE, 1, fresh_graphs[:4], np.ones(4))
+    small, wide = (Nnlp(NnlpSettings(width=width, head_width=8)).start_training([table]) for width in (8, 16))
+    small.advance()
+    for state in (small.state, {}, {"epoch": np.array([1])}):
+        with pytest.raises(CheckpointError, match="state"):
+            wide.restore(state)
 
 
 def test_learns_two_platforms_at_once(nnlp: Nnlp) -> None:

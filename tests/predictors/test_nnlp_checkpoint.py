@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import pickle
 import shutil
 import zipfile
 from collections.abc import Callable
@@ -107,6 +109,58 @@ def test_single_platform_checkpoints(norm_static: bool, platform: str, batch_siz
     assert predicted.latency_ms[0] == pytest.approx(single_head_ms(weights, batch_size), rel=1e-4)
 
 
+@pytest.mark.parametrize("norm_static", [True, False])
+def test_single_platform_checkpoints_of_the_published_size_from_the_command_line(
+    norm_static: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    weights = {name: 0.2 * tensor for name, tensor in draw_weights(1, norm_static, 512, 512).items()}
+    path = write(tmp_path / "ckpt_best.pth", weights)
+    for batch_size in (1, 8):
+        assert main(["predict", str(RESNET), "--batch-size", str(batch_size), "--predictor", str(path), "--json"]) == 0
+        (answer,) = json.loads(capsys.readouterr().out)["predictions"]
+        expected_ms = single_head_ms(weights, batch_size)
+        assert expected_ms > 1e-3
+        assert answer["latency_ms"] == pytest.approx(expected_ms, rel=1e-4)
+        assert answer["extrapolating"]
+
+
+def as_saved_on_a_gpu(path: Path, is_old: bool) -> None:
+    """Change what a file says of where its weights were, as one that was saved from a GPU does."""
+
+    def moved(content: bytes) -> bytes:
+        changed = content.replace(b"X\x03\x00\x00\x00cpu", b"X\x06\x00\x00\x00cuda:0")
+        assert changed != content
+        return changed
+
+    if is_old:
+        path.write_bytes(moved(path.read_bytes()))
+        return
+    with zipfile.ZipFile(path) as archive:
+        entries = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in entries.items():
+            archive.writestr(name, moved(content) if name.endswith("/data.pkl") else content)
+
+
+@pytest.mark.parametrize("is_old", [False, True])
+def test_weights_that_were_saved_on_a_gpu_load_without_one(is_old: bool, tmp_path: Path) -> None:
+    weights = draw_weights(1, True)
+    path = write(tmp_path / "ckpt_best.pth", weights, is_old)
+    as_saved_on_a_gpu(path, is_old)
+    predictor = Nnlp.load(path)
+    predicted = predictor.predict([read_graph(RESNET)], predictor.platforms[0], 8)
+    assert predicted.latency_ms[0] == pytest.approx(single_head_ms(weights, 8), rel=1e-4)
+
+
+def test_half_and_double_precision_weights_are_read(tmp_path: Path) -> None:
+    weights = draw_weights(1, True)
+    for dtype, tolerance in ((torch.float64, 1e-4), (torch.float16, 0.02)):
+        path = write(tmp_path / "ckpt_best.pth", {name: tensor.to(dtype) for name, tensor in weights.items()})
+        predictor = Nnlp.load(path)
+        predicted = predictor.predict([read_graph(RESNET)], predictor.platforms[0], 8)
+        assert predicted.latency_ms[0] == pytest.approx(single_head_ms(weights, 8), rel=tolerance)
+
+
 def test_a_best_accuracy_that_an_old_numpy_wrote_is_passed_over(tmp_path: Path) -> None:
     path = write(tmp_path / "ckpt_best.pth", draw_weights(1, True), True, np.float64(0.12))
     content = path.read_bytes()
@@ -155,6 +209,63 @@ def test_nothing_that_a_file_asks_for_is_run(is_old: bool, tmp_path: Path) -> No
     assert not touched.exists()
     torch.load(path, weights_only=False)
     assert touched.exists()  # so the file does ask
+
+
+class _Ask:
+    """Asks whoever unpickles it to call something."""
+
+    def __init__(self, function: Any, *arguments: Any) -> None:
+        self.asked = function, arguments
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return self.asked
+
+
+def hidden(place: str, evil: object) -> object:
+    """Return the content of a checkpoint with something hidden in it."""
+    weights: dict[Any, Any] = dict(draw_weights(1, True))
+    content: dict[Any, Any] = {"epoch": 51, "state_dict": weights, "best_acc": 0.1}
+    if place == "alone":
+        return evil
+    if place == "as a weight":
+        weights["fc_1.bias"] = evil
+    elif place == "as a name":
+        weights[evil] = torch.zeros(3)
+    else:
+        content[place] = evil
+    return content
+
+
+@pytest.mark.parametrize("place", ["alone", "epoch", "optimizer", "as a weight", "as a name"])
+@pytest.mark.parametrize("kind", ["os.system", "eval", "exec", "builtins.open"])
+def test_malicious_pickles_are_refused_wherever_they_hide(
+    place: str, kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    touched = tmp_path / "touched"
+    code = f"open({str(touched)!r}, 'w')"
+    evil = {
+        "os.system": _Ask(os.system, f"touch {touched}"),
+        "eval": _Ask(eval, code),
+        "exec": _Ask(exec, code),
+        "builtins.open": _Ask(open, str(touched), "w"),
+    }[kind]
+    path = tmp_path / "ckpt_best.pth"
+    torch.save(hidden(place, evil), path)
+    assert main(["predict", str(RESNET), "--predictor", str(path)]) == 2
+    said = capsys.readouterr()
+    assert len(said.err.splitlines()) == 1
+    assert "safely" in said.err
+    assert not touched.exists()
+
+
+def test_a_bare_pickle_is_not_opened(tmp_path: Path) -> None:
+    touched = tmp_path / "touched"
+    for protocol in range(6):
+        path = tmp_path / "ckpt_best.pth"
+        path.write_bytes(pickle.dumps(_Ask(os.system, f"touch {touched}"), protocol=protocol))
+        with pytest.raises(CheckpointError, match="expected"):
+            Nnlp.load(path)
+    assert not touched.exists()
 
 
 def _missing(weights: Weights) -> None:

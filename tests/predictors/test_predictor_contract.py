@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from nnlqp_nas.core import LatencyPredictor, LatencyTable, ModelGraph, Platform
+from nnlqp_nas.predictors.flops import Flops
 from nnlqp_nas.predictors.flops_linear import FlopsLinear
 from nnlqp_nas.predictors.kernel_gnn import KernelGnn
 from nnlqp_nas.predictors.operator_linear import OperatorLinear
@@ -14,6 +15,12 @@ class _OnNasBench201(LatencyPredictorContract):
     @pytest.fixture
     def graphs(self, fresh_graphs: list[ModelGraph]) -> list[ModelGraph]:
         return fresh_graphs[:16]
+
+
+class TestFlops(_OnNasBench201):
+    @pytest.fixture
+    def predictor(self, tables: list[LatencyTable]) -> LatencyPredictor:
+        return Flops().fit(tables)
 
 
 class TestFlopsLinear(_OnNasBench201):
