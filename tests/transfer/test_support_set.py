@@ -8,7 +8,6 @@ from nnlqp_nas.graphs import graph_cost
 from nnlqp_nas.search_spaces.nasbench201 import NasBench201
 from nnlqp_nas.transfer import FewShotModel, describe_graphs, select_support_set, take
 
-
 CONSTANT = NasBench201().graph(NasBench201().architecture(*["none"] * 6))
 
 
