@@ -68,7 +68,7 @@ class AdaptedPredictor(LatencyPredictor):
     def platforms(self) -> tuple[Platform, ...]:
         return tuple(sorted({*self.base.platforms, *self.adaptations}))
 
-    def describe(self, graphs: Sequence[ModelGraph], platform: Platform, batch_size: int = 1) -> dict[str, FeatureGroup]:
+    def transfer_features(self, graphs: Sequence[ModelGraph], platform: Platform, batch_size: int = 1) -> dict[str, FeatureGroup]:
         """Return the features that a platform is learned from; they depend on nothing measured there.
 
         Args:
@@ -97,7 +97,7 @@ class AdaptedPredictor(LatencyPredictor):
             return self
         if len(table) < LEAST_SAMPLES:
             raise InvalidSettingError(f"expected at least {LEAST_SAMPLES} measured networks to adapt to {platform}, got {len(table)}")
-        model = FewShotModel.fit(self.describe(table.graphs, platform, batch_size), table.latency_ms)
+        model = FewShotModel.fit(self.transfer_features(table.graphs, platform, batch_size), table.latency_ms)
         learned = Adaptation(model, batch_size, Domain.of("support set", table.graphs))
         return replace(self, adaptations={**self.adaptations, platform: learned})
 
@@ -112,7 +112,7 @@ class AdaptedPredictor(LatencyPredictor):
             return self.base.predict(graphs, platform, batch_size)
         if batch_size != adaptation.batch_size:
             raise InvalidSettingError(f"expected batch size {adaptation.batch_size}, at which {platform} was adapted, got {batch_size}")
-        log_ms, margin = adaptation.model.predict(self.describe(graphs, platform, batch_size))
+        log_ms, margin = adaptation.model.predict(self.transfer_features(graphs, platform, batch_size))
         operators = tuple({operator for graph in graphs for operator in graph.operators})
         known = {operator for operator, is_known in zip(operators, adaptation.domain.knows(operators), strict=True) if is_known}
         is_far = np.array([not (adaptation.domain.knows_size(graph) and known.issuperset(graph.operators)) for graph in graphs])
