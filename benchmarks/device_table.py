@@ -18,6 +18,7 @@ from nnlqp_nas.datasets.published import PublishedTable, platform_of_column
 from nnlqp_nas.transfer import Features, describe_graphs, source_features
 
 Times = NDArray[np.float64]
+Rows = NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,7 +88,7 @@ class DeviceTable:
             self._described[view] = OperatorCounts.of(graphs), describe_graphs(graphs)
         return self._described[view]
 
-    def features(self, target: str, sources: Sequence[str], rows: Sequence[int]) -> Features:
+    def features(self, target: str, sources: Sequence[str], rows: Rows) -> Features:
         """Return what is known of all networks before ``target`` is measured.
 
         Args:

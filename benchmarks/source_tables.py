@@ -66,9 +66,9 @@ class SourceTable:
     middle_ms: float
 
     @classmethod
-    def fit(cls, known: OperatorCounts, latency_ms: Matrix, rows: Sequence[int]) -> SourceTable:
+    def fit(cls, known: OperatorCounts, latency_ms: Matrix, rows: NDArray[np.int64]) -> SourceTable:
         """Fit to the valid ones of ``rows``."""
-        valid = np.array([row for row in rows if np.isfinite(latency_ms[row])])
+        valid = rows[np.isfinite(latency_ms[rows])]
         counts, truth = known.counts[valid], latency_ms[valid]
         scale = np.sqrt((known.counts**2).mean(0)) + 1e-12
         relative = np.hstack([np.ones((len(truth), 1)), counts / scale]) / truth[:, None] * truth.mean()

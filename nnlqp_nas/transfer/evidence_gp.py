@@ -88,8 +88,9 @@ class EvidenceGp:
             place[name] = values - self.centre[name]
         kernels = self._kernels(place)
         squared = np.exp(2.0 * self.log_amplitude)
-        weights = self._weights
-        means = np.stack([np.tensordot(squared[s, :-1], kernels, 1) @ weights[s] for s in range(len(squared))])
+        # (draws, kernels, n): what each kernel with each sample adds to the mean.
+        weights = squared[:, :-1, None] * self._weights[:, None, :]
+        means = np.tensordot(weights, kernels, axes=((1, 2), (0, 2)))
         own = np.stack([(place[name] ** 2).sum(1) + beyond[name] for name in self.support])
         variances = squared[:, : len(own)] @ own + squared[:, len(own) :].sum(1)[:, None] + LEAST_NOISE**2
         # What the samples explain, at the middle of the draws: at each of them it would cost their number of times more.

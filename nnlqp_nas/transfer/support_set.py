@@ -78,18 +78,20 @@ def select_support_set(
 
 def choose_rows(features: Features, n: int) -> list[int]:
     """Return ``n`` rows of the features, in the order in which they were chosen."""
-    covariance = DESIGN[CONSTANT] ** 2 + sum(
-        DESIGN[name] ** 2 * _centred_product(group) for name, group in features.items() if name in DESIGN
-    )
+    groups = {name: group for name, group in features.items() if name in DESIGN}
+    n_candidates = len(next(iter(groups.values())))
+    covariance = np.full((n_candidates, n_candidates), DESIGN[CONSTANT] ** 2)
+    for name, group in groups.items():
+        covariance += DESIGN[name] ** 2 * _centred_product(group)
     chosen: list[int] = []
     for _ in range(n):
         own = np.diag(covariance)
-        gain = (covariance**2).sum(0) / (own + DESIGN_NOISE**2)
+        gain = np.einsum("ij,ij->j", covariance, covariance) / (own + DESIGN_NOISE**2)
         gain[chosen] = -1.0
         best = int(gain.argmax())
         chosen.append(best)
-        column = covariance[:, best]
-        covariance = covariance - np.outer(column, column) / (own[best] + DESIGN_NOISE**2)
+        column = covariance[:, best] / np.sqrt(own[best] + DESIGN_NOISE**2)
+        covariance -= column[:, None] * column
     return chosen
 
 
