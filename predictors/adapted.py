@@ -110,12 +110,12 @@ class AdaptedPredictor(LatencyPredictor):
         adaptation = self.adaptations.get(platform)
         if adaptation is None:
             return self.base.predict(graphs, platform, batch_size)
-        if batch_size != adaptation.batch_size:
-            raise InvalidSettingError(f"expected batch size {adaptation.batch_size}, at which {platform} was adapted, got {batch_size}")
         log_ms, margin = adaptation.model.predict(self.transfer_features(graphs, platform, batch_size))
         operators = tuple({operator for graph in graphs for operator in graph.operators})
         known = {operator for operator, is_known in zip(operators, adaptation.domain.knows(operators), strict=True) if is_known}
-        is_far = np.array([not (adaptation.domain.knows_size(graph) and known.issuperset(graph.operators)) for graph in graphs])
+        is_near = [adaptation.domain.knows_size(graph) and known.issuperset(graph.operators) for graph in graphs]
+        # The features grow with the batch size, but how the platform does has not been seen.
+        is_far = ~np.array(is_near) | (batch_size != adaptation.batch_size)
         margin = margin + np.where(is_far, self.base.far_error, 0.0)
         return Prediction(np.exp(log_ms), np.exp(log_ms - margin), np.exp(log_ms + margin), is_far, COVERAGE)
 

@@ -199,7 +199,7 @@ def _suspicions(
     """Return what makes the unit of the latencies doubtful, compared with all platforms that the predictor knows."""
     if not base.platforms:
         return []
-    known = np.stack([base.predict(graphs, platform, batch_size).latency_ms for platform in _comparable(base, graphs, batch_size)])
+    known = np.stack([base.predict(graphs, platform, batch_size).latency_ms for platform in base.platforms])
     ratio = latency_ms / np.exp(np.log(known).mean(0))
     typical = float(np.median(ratio))
     said = []
@@ -213,18 +213,6 @@ def _suspicions(
                 f"line {line}: {milli:g} ms is {max(one / typical, typical / one):.0f} times off the other rows; is it in another unit?"
             )
     return said
-
-
-def _comparable(base: LatencyPredictor, graphs: Sequence[ModelGraph], batch_size: int) -> list[Platform]:
-    """Return the platforms that the predictor can be asked for at this batch size."""
-    able = []
-    for platform in base.platforms:
-        try:
-            base.predict(graphs[:1], platform, batch_size)
-        except InvalidSettingError:
-            continue
-        able.append(platform)
-    return able
 
 
 def _check(settings: Any) -> None:
