@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Iterable
 from typing import Any, Literal, get_args
 
-from .checkpoints import DEFAULT, checkpoint_names, load_predictor
+from .checkpoints import checkpoint_names, default_name, load_predictor
 from .core import (
     InvalidSettingError,
     LatencyDatabase,
@@ -76,7 +76,7 @@ def load_oracle(
             does not know; ``predict`` predicts; ``measure`` measures; ``truth`` measures, and
             predicts what could not be measured.
         database: An open database, a file or URL; None for the default one.
-        predictor: A predictor, its name or its file; None for the pretrained one.
+        predictor: A predictor, its name or its file; None for your adapted one, else the pretrained one.
         protocol: How to time; None for the defaults.
         spaces: Spaces that are not as their plug-ins make them by default.
 
@@ -126,11 +126,11 @@ def _predicted(platform: Platform, predictor: LatencyPredictor | str | None, is_
 
 
 def _load_predicted(platform: Platform, predictor: LatencyPredictor | str | None) -> LatencyOracle:
-    if predictor is None and DEFAULT not in checkpoint_names():
+    if predictor is None and default_name() not in checkpoint_names():
         raise UnsupportedError(f"no pretrained predictor is installed to predict {platform}; name one, or a checkpoint file")
     if platform not in platforms_of(predictor):
         raise UnsupportedError(f"the predictor does not know {platform}; adapt it from about twenty measurements: nnlqp-nas adapt")
-    return PredictedOracle(predictor if isinstance(predictor, LatencyPredictor) else load_predictor(predictor or DEFAULT), platform)
+    return PredictedOracle(predictor if isinstance(predictor, LatencyPredictor) else load_predictor(predictor or default_name()), platform)
 
 
 def _composed(sources: list[LatencyOracle], database: LatencyDatabase, host: str | None) -> LatencyOracle:

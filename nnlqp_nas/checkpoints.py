@@ -9,10 +9,11 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from .core import CheckpointError, LatencyPredictor, NnlqpError, Platform, UnknownNameError
+from .core import CheckpointError, InvalidSettingError, LatencyPredictor, NnlqpError, Platform, UnknownNameError
 from .core.plugins import FOREIGN_CHECKPOINTS, PREDICTORS, load_plugin, plugin_names
 
 DEFAULT = "universal"
+ADAPTED = "adapted"
 FORMAT = "nnlqp-nas-predictor"
 SUFFIX = ".safetensors"
 _PICKLES = frozenset({".pth", ".pt", ".ckpt", ".bin", ".pkl"})
@@ -31,6 +32,48 @@ def checkpoint_names() -> dict[str, Path]:
     """Return the predictors that can be loaded by name: the pretrained ones, then the user's own."""
     shipped = Path(str(files("nnlqp_nas.predictors.pretrained")))
     return {path.stem: path for folder in (own_folder(), shipped) for path in sorted(folder.glob(f"*{SUFFIX}"))}
+
+
+def default_name() -> str:
+    """Return the predictor that is meant where none is named: your adapted one, if there is one, else the pretrained one."""
+    return ADAPTED if (own_folder() / f"{ADAPTED}{SUFFIX}").is_file() else DEFAULT
+
+
+def keep_predictor(predictor: LatencyPredictor, name: str) -> Path:
+    """Keep a predictor under a name of your own, whole or not at all; what was kept under it before is replaced.
+
+    Raises:
+        InvalidSettingError: If it is no plain name, or a shipped predictor has it.
+    """
+    if not name or Path(name).name != name or name.startswith("."):
+        raise InvalidSettingError(f"expected a name for the predictor, such as {ADAPTED}, got '{name}'")
+    path = own_folder() / f"{name}{SUFFIX}"
+    if checkpoint_names().get(name, path) != path:
+        raise InvalidSettingError(f"expected a name that no shipped predictor has, got '{name}'; choose another")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        predictor.save(draft)
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
+    return path
+
+
+def load_adaptable(name: str | None = None) -> LatencyPredictor:
+    """Return a predictor to adapt: a pretrained one, one in a file, or an untrained plug-in that few measurements suffice for.
+
+    Args:
+        name: None takes :func:`default_name`.
+
+    Raises:
+        UnknownNameError: If it is a name that no predictor has.
+        CheckpointError: If it is no file, truncated, of another format, or unsafe.
+    """
+    if name in plugin_names(PREDICTORS) and name not in checkpoint_names():
+        untrained: LatencyPredictor = load_plugin(PREDICTORS, name)()
+        return untrained
+    return load_predictor(name or default_name())
 
 
 def find_checkpoint(name_or_path: str | os.PathLike[str] = DEFAULT) -> Path:

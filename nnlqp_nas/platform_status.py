@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from .checkpoints import DEFAULT, checkpoint_names, predicted_platforms
+from .checkpoints import checkpoint_names, default_name, predicted_platforms
 from .core import InvalidSettingError, LatencyDatabase, LatencyPredictor, NnlqpError, Platform, UnknownPlatformError, UnsupportedError
 from .measurable import backend_platforms, find_backend
 from .platforms import PlatformFacts, aliases, registered_platforms
@@ -76,6 +76,8 @@ def resolve_platform(
 ) -> Platform:
     """Return the platform that a text means: a full name, in any case, or a short one such as ``t4``.
 
+    The hardware alone will do where one platform only is known of it.
+
     Args:
         text: What the user wrote; a :class:`Platform` is returned as it is.
         predictor: Its platforms count too; see :func:`known_platforms`.
@@ -94,6 +96,9 @@ def resolve_platform(
     if variant is not None:
         return variant
     everything = _by_name(known_platforms(predictor, database))
+    of_hardware = [platform for platform in everything.values() if platform.hardware.lower() == text.lower()]
+    if len(of_hardware) == 1:
+        return of_hardware[0]
     if text.lower() not in everything:
         raise UnknownPlatformError.among("platform", text, [*map(str, everything.values()), *aliases()])
     return everything[text.lower()]
@@ -108,9 +113,9 @@ def platforms_of(predictor: str | LatencyPredictor | None) -> tuple[Platform, ..
     """
     if isinstance(predictor, LatencyPredictor):
         return predictor.platforms
-    if predictor is None and DEFAULT not in checkpoint_names():
+    if predictor is None and default_name() not in checkpoint_names():
         return ()
-    return predicted_platforms(predictor or DEFAULT)
+    return predicted_platforms(predictor or default_name())
 
 
 def _by_name(platforms: Iterable[Platform]) -> dict[str, Platform]:

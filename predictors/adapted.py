@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from nnlqp_nas.core import (
     CheckpointError,
@@ -20,45 +20,28 @@ from nnlqp_nas.core import (
     Prediction,
     UnsupportedError,
 )
-from nnlqp_nas.transfer import EvidenceGp
+from nnlqp_nas.transfer import COVERAGE, OWN, EvidenceGp, FeatureGroup, FewShotModel, describe_graphs, source_features
 
 from .checkpoint import Arrays, read_checkpoint, take, write_checkpoint
-from .colouring import colour
 from .familiarity import Domain
-from .kernel_gnn import COVERAGE, KernelGnn
-from .kernel_gnn_network import ColourBatch
-from .operator_features import KINDS, kind_of
+from .kernel_gnn import KernelGnn
 
-_NORMAL_QUANTILE = 1.645
-_PRIOR = {"own": 1.0, "level": 0.5, "contrast": 0.1, "size": 0.1, "counts": 0.1, "smooth": 0.05, "constant": 0.1, "noise": 0.03}
-_SMOOTH = ("level", "contrast", "size")
-N_CONTRASTS = 6
-N_FOLDS = 5
+LEAST_SAMPLES = 3
 
 
 @dataclass(frozen=True, eq=False)
 class Adaptation:
     """What was learned of one platform.
 
-    The logarithm of the latency is a Gaussian process over features of the pretrained predictor:
-    ``own``, its prediction for this very platform where it knows it; ``level`` and ``contrast``, the first
-    and the next principal components of its predictions for all other platforms; ``size``, the logarithms
-    of launches, FLOPs and bytes; ``counts``, how many operators of each kind there are.
-
     Attributes:
-        gp: The fitted process.
-        components: float64, shape (sources, 1 + N_CONTRASTS), directions in source predictions.
-        middle: float64, shape (sources,), mean source prediction of the support set.
+        model: Log latency from features of the graph, and of what the pretrained predictor says of this
+            and all other platforms.
         batch_size: Inputs per run of the measurements.
-        quantile: Standard deviations that the interval reaches to each side.
         domain: What the support set holds.
     """
 
-    gp: EvidenceGp
-    components: NDArray[np.float64]
-    middle: NDArray[np.float64]
+    model: FewShotModel
     batch_size: int
-    quantile: float
     domain: Domain
 
 
@@ -85,11 +68,38 @@ class AdaptedPredictor(LatencyPredictor):
     def platforms(self) -> tuple[Platform, ...]:
         return tuple(sorted({*self.base.platforms, *self.adaptations}))
 
+    def transfer_features(self, graphs: Sequence[ModelGraph], platform: Platform, batch_size: int = 1) -> dict[str, FeatureGroup]:
+        """Return the features that a platform is learned from; they depend on nothing measured there.
+
+        Args:
+            graphs: n networks, in the view that ``platform`` executes.
+            platform: Which platform is to be learned.
+            batch_size: Inputs per run.
+        """
+        known = self.base.platforms
+        log_ms = self.base.log_latency(graphs, known, batch_size)
+        others = [i for i, source in enumerate(known) if source != platform]
+        features = describe_graphs(graphs, batch_size)
+        if others:
+            features |= source_features(log_ms[:, others], [str(known[i]) for i in others])
+        if platform in known:
+            features[OWN] = FeatureGroup((OWN,), log_ms[:, [known.index(platform)]])
+        return features
+
     def adapt(self, platform: Platform, graphs: Sequence[ModelGraph], latency_ms: ArrayLike, batch_size: int = 1) -> Self:
+        """See :meth:`LatencyPredictor.adapt`; without any measurement, nothing is learned and it predicts as before.
+
+        Raises:
+            InvalidSettingError: If there are one or two measurements, the lengths differ or a latency is not finite and positive.
+        """
         table = LatencyTable(platform, batch_size, list(graphs), np.asarray(latency_ms, dtype=np.float64))
-        if len(table) < 3:
-            raise InvalidSettingError(f"expected at least 3 measured networks to adapt to {platform}, got {len(table)}")
-        return replace(self, adaptations={**self.adaptations, platform: _learn(self.base, table)})
+        if not len(table):
+            return self
+        if len(table) < LEAST_SAMPLES:
+            raise InvalidSettingError(f"expected at least {LEAST_SAMPLES} measured networks to adapt to {platform}, got {len(table)}")
+        model = FewShotModel.fit(self.transfer_features(table.graphs, platform, batch_size), table.latency_ms)
+        learned = Adaptation(model, batch_size, Domain.of("support set", table.graphs))
+        return replace(self, adaptations={**self.adaptations, platform: learned})
 
     def fit(self, tables: Sequence[LatencyTable], seed: int = 0) -> Self:
         raise UnsupportedError(
@@ -100,14 +110,14 @@ class AdaptedPredictor(LatencyPredictor):
         adaptation = self.adaptations.get(platform)
         if adaptation is None:
             return self.base.predict(graphs, platform, batch_size)
-        if batch_size != adaptation.batch_size:
-            raise InvalidSettingError(f"expected batch size {adaptation.batch_size}, at which {platform} was adapted, got {batch_size}")
-        source, size, operators = _describe(self.base, graphs, batch_size)
-        mean, deviation = adaptation.gp.predict(_features(self.base, platform, source, size, adaptation.middle, adaptation.components))
+        log_ms, margin = adaptation.model.predict(self.transfer_features(graphs, platform, batch_size))
+        operators = tuple({operator for graph in graphs for operator in graph.operators})
         known = {operator for operator, is_known in zip(operators, adaptation.domain.knows(operators), strict=True) if is_known}
-        is_far = np.array([not (adaptation.domain.knows_size(graph) and known.issuperset(graph.operators)) for graph in graphs])
-        margin = adaptation.quantile * deviation + np.where(is_far, self.base.far_error, 0.0)
-        return Prediction(np.exp(mean), np.exp(mean - margin), np.exp(mean + margin), is_far, COVERAGE)
+        is_near = [adaptation.domain.knows_size(graph) and known.issuperset(graph.operators) for graph in graphs]
+        # The features grow with the batch size, but how the platform does has not been seen.
+        is_far = ~np.array(is_near) | (batch_size != adaptation.batch_size)
+        margin = margin + np.where(is_far, self.base.far_error, 0.0)
+        return Prediction(np.exp(log_ms), np.exp(log_ms - margin), np.exp(log_ms + margin), is_far, COVERAGE)
 
     def save(self, path: Path) -> None:
         arrays, settings = self.base.to_arrays()
@@ -126,108 +136,36 @@ class AdaptedPredictor(LatencyPredictor):
                 for i, entry in enumerate(settings["adapted"])
             }
         except (KeyError, TypeError, ValueError) as error:
-            raise CheckpointError(f"expected an adapted checkpoint, got one that does not fit: {error}") from error
+            raise CheckpointError(f"expected an adapted checkpoint, got one that does not fit: {error}; adapt again") from error
         return cls(KernelGnn.from_arrays(arrays, settings), adaptations)
 
 
-def _describe(
-    base: KernelGnn, graphs: Sequence[ModelGraph], batch_size: int
-) -> tuple[NDArray[np.float64], NDArray[np.float64], tuple[Any, ...]]:
-    """Return source predictions (graphs, platforms), sizes and counts (graphs, 3 + kinds), and the operators."""
-    colouring = colour(graphs, base.settings.n_rounds)
-    batch = ColourBatch.of(colouring, batch_size)
-    source = base._log_latency(batch, base.known)
-    size = np.log(batch.work_by_graph() + 1.0)
-    kinds = np.array([KINDS.index(kind_of(operator)) for operator in colouring.operators])
-    kind = kinds[batch.first.numpy()][colouring.colour_of]
-    counts = np.bincount(colouring.graph_of * len(KINDS) + kind, colouring.count_of, colouring.n_graphs * len(KINDS))
-    return source, np.hstack([size, counts.reshape(-1, len(KINDS))]), colouring.operators
-
-
-def _features(
-    base: KernelGnn,
-    platform: Platform,
-    source: NDArray[np.float64],
-    size: NDArray[np.float64],
-    middle: NDArray[np.float64],
-    components: NDArray[np.float64],
-) -> dict[str, NDArray[np.float64]]:
-    place = (source[:, _others(base, platform)] - middle) @ components
-    features = {"level": place[:, :1], "contrast": place[:, 1:], "size": size[:, :3], "counts": size[:, 3:]}
-    if platform in base.known:
-        features["own"] = source[:, [base.known.index(platform)]]
-    return features
-
-
-def _others(base: KernelGnn, platform: Platform) -> list[int]:
-    return [i for i, known in enumerate(base.known) if known != platform]
-
-
-def _learn(base: KernelGnn, table: LatencyTable) -> Adaptation:
-    source, size, _ = _describe(base, table.graphs, table.batch_size)
-    others = source[:, _others(base, table.platform)]
-    middle = others.mean(0)
-    _, _, directions = np.linalg.svd(others - middle, full_matrices=False)
-    components = directions[: 1 + N_CONTRASTS].T
-    target = np.log(table.latency_ms)
-    features = _features(base, table.platform, source, size, middle, components)
-    gp = EvidenceGp.fit(features, target, _SMOOTH, _PRIOR)
-    domain = Domain.of("support set", table.graphs)
-    return Adaptation(gp, components, middle, table.batch_size, _quantile(features, target), domain)
-
-
-def _quantile(features: Mapping[str, NDArray[np.float64]], target: NDArray[np.float64]) -> float:
-    """Return how many standard deviations hold the stated share of targets that a fit did not see.
-
-    Cross-conformal (Vovk, Annals of Mathematics and Artificial Intelligence 2015): every fold is predicted
-    by a process fitted, amplitudes and all, to the others.
-    """
-    if len(target) < 2 * N_FOLDS:
-        return 2.0 * _NORMAL_QUANTILE
-    folds = np.random.default_rng(0).permutation(len(target)) % N_FOLDS
-    scores: list[float] = []
-    for fold in range(N_FOLDS):
-        kept, held = folds != fold, folds == fold
-        gp = EvidenceGp.fit({name: x[kept] for name, x in features.items()}, target[kept], _SMOOTH, _PRIOR)
-        mean, deviation = gp.predict({name: x[held] for name, x in features.items()})
-        scores += (np.abs(target[held] - mean) / deviation).tolist()
-    rank = min(int(np.ceil((len(scores) + 1) * COVERAGE)), len(scores))
-    return max(_NORMAL_QUANTILE, sorted(scores)[rank - 1])
-
-
 def _to_arrays(adaptation: Adaptation) -> Arrays:
-    gp, domain = adaptation.gp, adaptation.domain
-    arrays: Arrays = {"components": adaptation.components, "middle": adaptation.middle, "weights": gp.weights, "factor": gp.factor}
-    arrays |= {f"centre.{name}": np.clip(centre, -1e30, 1e30) for name, centre in gp.centre.items()}
-    arrays |= {f"support.{name}": support for name, support in gp.support.items()}
+    process, domain = adaptation.model.process, adaptation.domain
+    arrays: Arrays = {"log_amplitude": process.log_amplitude, "target": process.target}
+    arrays |= {f"centre.{name}": centre for name, centre in process.centre.items()}
+    arrays |= {f"support.{name}": group.values for name, group in process.support.items()}
     return arrays | {f"domain.{name}": np.clip(getattr(domain, name), -1e30, 1e30) for name in ("low", "high", "total")}
 
 
 def _to_settings(adaptation: Adaptation) -> dict[str, Any]:
-    gp = adaptation.gp
+    process = adaptation.model.process
     return {
         "batch_size": adaptation.batch_size,
-        "quantile": adaptation.quantile,
-        "log_amplitude": dict(gp.log_amplitude),
-        "mean": gp.mean,
-        "groups": list(gp.groups),
-        "smooth": list(gp.smooth),
+        "quantile": adaptation.model.quantile,
+        "mean": process.mean,
+        "smooth": list(process.smooth),
+        # A list, since the groups' order is that of the amplitudes.
+        "groups": [[name, list(group.columns)] for name, group in process.support.items()],
     }
 
 
 def _from_arrays(prefix: str, arrays: Arrays, entry: dict[str, Any]) -> Adaptation:
-    groups = tuple(entry["groups"])
-    gp = EvidenceGp(
-        {name: take(arrays, f"{prefix}centre.{name}") for name in groups},
-        {name: take(arrays, f"{prefix}support.{name}") for name in groups},
-        entry["log_amplitude"],
-        take(arrays, f"{prefix}weights"),
-        take(arrays, f"{prefix}factor"),
-        float(entry["mean"]),
-        groups,
-        tuple(entry["smooth"]),
-    )
+    support, centre = {}, {}
+    target = take(arrays, f"{prefix}target")
+    for name, columns in entry["groups"]:
+        support[name] = FeatureGroup(tuple(columns), take(arrays, f"{prefix}support.{name}", (len(target), len(columns))))
+        centre[name] = take(arrays, f"{prefix}centre.{name}", (len(columns),))
+    process = EvidenceGp(support, centre, tuple(entry["smooth"]), take(arrays, f"{prefix}log_amplitude"), target, float(entry["mean"]))
     domain = Domain("support set", *(take(arrays, f"{prefix}domain.{name}") for name in ("low", "high", "total")))
-    return Adaptation(
-        gp, take(arrays, f"{prefix}components"), take(arrays, f"{prefix}middle"), int(entry["batch_size"]), float(entry["quantile"]), domain
-    )
+    return Adaptation(FewShotModel(process, float(entry["quantile"])), int(entry["batch_size"]), domain)

@@ -66,6 +66,8 @@ class LinearPredictor(LatencyPredictor):
 
     def adapt(self, platform: Platform, graphs: Sequence[ModelGraph], latency_ms: ArrayLike, batch_size: int = 1) -> Self:
         table = LatencyTable(platform, batch_size, list(graphs), np.asarray(latency_ms, dtype=np.float64))
+        if not len(table):
+            return self
         fitted = self.fit([table])
         return replace(
             self,

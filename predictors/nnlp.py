@@ -134,11 +134,10 @@ class Nnlp(LatencyPredictor):
 
     def adapt(self, platform: Platform, graphs: Sequence[ModelGraph], latency_ms: ArrayLike, batch_size: int = 1) -> Self:
         table = LatencyTable(platform, batch_size, list(graphs), np.asarray(latency_ms, dtype=np.float64))
-        if not self.parts or not len(table):
-            raise InvalidSettingError(
-                f"expected a trained predictor and at least 1 network, got {len(self.parts)} trained and {len(table)} networks; "
-                "call fit() or load() first"
-            )
+        if not len(table):
+            return self
+        if not self.parts:
+            raise InvalidSettingError("expected a trained predictor, got one without weights; call fit() or load() first")
         settings = self.settings
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)

@@ -35,7 +35,9 @@ def add_platform(parser: Parser) -> None:
 def add_predictor(parser: Parser) -> None:
     """Add the predictor."""
     parser.add_argument(
-        "--predictor", metavar="NAME_OR_FILE", help="a pretrained or adapted predictor, or a checkpoint (default: universal)"
+        "--predictor",
+        metavar="NAME_OR_FILE",
+        help="a pretrained or adapted predictor, or a checkpoint (default: your adapted one, else universal)",
     )
 
 

@@ -47,10 +47,10 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _chosen(arguments: argparse.Namespace) -> tuple[LatencyPredictor, Sequence[Platform]]:
-    from ..checkpoints import DEFAULT, load_predictor
+    from ..checkpoints import default_name, load_predictor
     from ..platform_status import resolve_platform
 
-    predictor = load_predictor(arguments.predictor or DEFAULT)
+    predictor = load_predictor(arguments.predictor or default_name())
     platforms = [resolve_platform(text, predictor) for text in arguments.platform]
     for platform in platforms:
         if platform not in predictor.platforms:

@@ -151,11 +151,14 @@ class _Search:
         return [graph for graph, _ in good], [latency_ms for _, latency_ms in good]
 
     def _adapt(self, graphs: list[ModelGraph], latency_ms: list[float]) -> LatencyPredictor:
-        predictor = _find_predictor(self.settings.predictor)
+        from ..checkpoints import default_name, load_adaptable
+
+        predictor = load_adaptable(self.settings.predictor)
         if graphs:
             predictor = predictor.adapt(self.platform, graphs, latency_ms, self.settings.batch_size)
         if self.platform not in predictor.platforms:
-            raise UnsupportedError(f"{self.settings.predictor} cannot predict {self.platform} before it is adapted; set adapt.n_samples=20")
+            name = self.settings.predictor or default_name()
+            raise UnsupportedError(f"{name} cannot predict {self.platform} before it is adapted; set adapt.n_samples=20")
         return predictor
 
     def _budget_ms(self, latency_ms: list[float]) -> float:
@@ -179,18 +182,6 @@ class _Search:
         begin_s = time.perf_counter()
         yield
         self.seconds[name] = time.perf_counter() - begin_s
-
-
-def _find_predictor(name: str) -> LatencyPredictor:
-    """Return a pretrained predictor, one in a file, or an untrained plug-in that 20 measurements suffice for."""
-    from ..api import load_predictor
-    from ..checkpoints import checkpoint_names
-    from ..core.plugins import PREDICTORS, load_plugin, plugin_names
-
-    if name in plugin_names(PREDICTORS) and name not in checkpoint_names():
-        untrained: LatencyPredictor = load_plugin(PREDICTORS, name)()
-        return untrained
-    return load_predictor(name)
 
 
 def _check(settings: Any) -> None:

@@ -20,8 +20,9 @@ class GraphView(StrEnum):
     ``AS_WRITTEN``: every node, dead branches and identities too, as PyTorch's eager mode
     and sums over operator tables do. ``CONVERTED``: nodes that nothing reads and identities are
     gone and batch normalisation is folded into its convolution, but branches that start from zeros
-    run, as TensorFlow Lite's converter leaves them. ``OPTIMISED``: branches that start from zeros
-    are gone too, as in what this project hands to inference engines.
+    run, as TensorFlow Lite's converter leaves them: what is multiplied by zero is a constant and reads
+    nothing. ``OPTIMISED``: branches that start from zeros are gone too, as in what this project
+    hands to inference engines.
     """
 
     AS_WRITTEN = "as_written"

@@ -27,6 +27,7 @@ class LatencyPredictor(ABC):
     * a batch of graphs gets the same answers as its members one by one (to 1e-4 relative);
     * pure: predicting changes nothing, and ``fit`` and ``adapt`` return a new predictor and
       leave the old one as it was;
+    * adapted without any measurement, it predicts as before;
     * ``load(save(p))`` predicts what ``p`` predicts.
     """
 
@@ -78,7 +79,7 @@ class LatencyPredictor(ABC):
 
     @abstractmethod
     def adapt(self, platform: Platform, graphs: Sequence[ModelGraph], latency_ms: ArrayLike, batch_size: int = 1) -> LatencyPredictor:
-        """Return a predictor that also predicts ``platform``, from a few measurements there.
+        """Return a predictor that also predicts ``platform``, from a few measurements there; from none, it stays as it is.
 
         Args:
             platform: The new platform, or a known one to adapt further.

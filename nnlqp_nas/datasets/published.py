@@ -69,8 +69,13 @@ def _decode_ofa(space: SearchSpace, row: dict[str, Any]) -> Architecture:
     return space.decode({name: row[name] for name in ("ks", "e", "d", "r")})
 
 
+def _decode_fbnet(space: SearchSpace, row: dict[str, Any]) -> Architecture:
+    return space.decode(row["op_names"])
+
+
 _FILES: dict[str, tuple[str, Callable[[SearchSpace, dict[str, Any]], Architecture]]] = {
     "nasbench201": ("nasbench201_latency.parquet", _decode_nasbench201),
+    "fbnet": ("fbnet_latency.parquet", _decode_fbnet),
     "mobilenetv3": ("ofa_latency.parquet", _decode_ofa),
 }
 
@@ -80,7 +85,7 @@ class PublishedTable:
 
     Args:
         directory: Folder of the parquet files.
-        space: ``nasbench201``, or ``mobilenetv3`` of width 1.2.
+        space: ``nasbench201``, ``fbnet`` of CIFAR-100, or ``mobilenetv3`` of width 1.2.
 
     Attributes:
         columns: Device columns of the table.

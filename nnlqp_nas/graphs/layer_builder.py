@@ -23,7 +23,7 @@ class LayerBuilder:
     Values are integers: positions of nodes. With ``GraphView.OPTIMISED`` the builder leaves out
     what an inference engine leaves out, as it goes: identities, branches that are multiplied by
     zero and all that only they feed, and batch normalisation behind a convolution (the
-    convolution has a bias then). ``GraphView.CONVERTED`` keeps what is multiplied by zero. With
+    convolution has a bias then). ``GraphView.CONVERTED`` keeps what is computed from such zeros. With
     ``GraphView.AS_WRITTEN`` every layer becomes a node.
 
     >>> net = LayerBuilder()
@@ -67,18 +67,20 @@ class LayerBuilder:
             return len(self._operators) - 1
         if op_type in ("Identity", "Dropout"):
             return sources[0]
-        return self._shorten_zeros(operator, sources) if self._view is GraphView.OPTIMISED else None
+        if op_type == "Mul" and len(sources) == 1 and operator.attribute("input_1") == 0.0:
+            # A constant: it reads nothing, so that what only fed the product goes.
+            return self.append(Operator(ZERO, output=operator.output))
+        return self._shorten_zeros(operator, sources)
 
     def _shorten_zeros(self, operator: Operator, sources: tuple[int, ...]) -> int | None:
-        op_type = operator.op_type
         kinds = [self._operators[source].op_type for source in sources]
-        if ZERO in kinds:
-            if op_type in _ABSORBING or kinds.count(ZERO) == len(kinds):
-                return self.append(Operator(ZERO, output=operator.output))
-            if op_type == "Add" and len(sources) == 2:
-                return sources[1 - kinds.index(ZERO)]
-        if op_type == "Mul" and len(sources) == 1 and operator.attribute("input_1") == 0.0:
+        if ZERO not in kinds:
+            return None
+        is_all = kinds.count(ZERO) == len(kinds)
+        if self._view is GraphView.OPTIMISED and (operator.op_type in _ABSORBING or is_all):
             return self.append(Operator(ZERO, output=operator.output))
+        if operator.op_type == "Add" and len(sources) == 2:
+            return sources[0] if is_all else sources[1 - kinds.index(ZERO)]
         return None
 
     def part(self, write: Callable[..., int], x: int, *arguments: Hashable) -> int:

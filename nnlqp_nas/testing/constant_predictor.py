@@ -48,8 +48,10 @@ class ConstantPredictor(LatencyPredictor):
 
     def adapt(self, platform: Platform, graphs: Sequence[ModelGraph], latency_ms: ArrayLike, batch_size: int = 1) -> Self:
         known = np.asarray(latency_ms, dtype=float)
-        if known.shape != (len(graphs),) or not len(graphs) or not np.all(np.isfinite(known) & (known > 0)):
-            raise InvalidSettingError(f"expected {len(graphs)} finite latencies above 0 ms, at least one, got {latency_ms!r}")
+        if known.shape != (len(graphs),) or not np.all(np.isfinite(known) & (known > 0)):
+            raise InvalidSettingError(f"expected {len(graphs)} finite latencies above 0 ms, got {latency_ms!r}")
+        if not len(graphs):
+            return self
         return type(self)({**self.latency_ms, platform: float(np.exp(np.log(known / batch_size).mean()))})
 
     def save(self, path: Path) -> None:

@@ -93,6 +93,22 @@ class LatencyPredictorContract:
         np.testing.assert_allclose(adapted.predict(graphs, known).latency_ms, before, rtol=1e-6)
         assert np.median(np.abs(adapted.predict(graphs, ABSENT).latency_ms / truth - 1.0)) < 0.25
 
+    def test_adapting_to_nothing_changes_nothing(self, predictor: LatencyPredictor, graphs: list[ModelGraph]) -> None:
+        if not self.adapts:
+            pytest.skip("this predictor does not adapt")
+        plain = predictor.adapt(ABSENT, [], [])
+        assert plain.platforms == predictor.platforms
+        for platform in predictor.platforms:
+            np.testing.assert_array_equal(plain.predict(graphs, platform).latency_ms, predictor.predict(graphs, platform).latency_ms)
+
+    def test_adapting_twice_gives_the_same_predictor(self, predictor: LatencyPredictor, graphs: list[ModelGraph]) -> None:
+        if not self.adapts:
+            pytest.skip("this predictor does not adapt")
+        latency_ms = 3.0 * predictor.predict(graphs, predictor.platforms[0]).latency_ms
+        first, second = (predictor.adapt(ABSENT, graphs[:8], latency_ms[:8]).predict(graphs, ABSENT) for _ in range(2))
+        np.testing.assert_array_equal(first.latency_ms, second.latency_ms)
+        np.testing.assert_array_equal(first.high_ms, second.high_ms)
+
     @pytest.mark.parametrize("wrong", [np.nan, -1.0, 0.0, np.inf])
     def test_impossible_latencies_are_refused(self, predictor: LatencyPredictor, graphs: list[ModelGraph], wrong: float) -> None:
         if not self.adapts:

@@ -1,6 +1,27 @@
 """Few-shot adaptation: learning a platform from few measurements, and choosing what to measure."""
 
+from .describing import DescribingPredictor
 from .evidence_gp import EvidenceGp
-from .support_set import select_support_set
+from .feature_group import FeatureGroup, Features, take
+from .few_shot import COVERAGE, OWN, FewShotModel, predict_held_out, source_features
+from .graph_features import describe_graphs
+from .sample_report import Refit, SampleReport
+from .support_set import choose_rows, select_support_set
 
-__all__ = ["EvidenceGp", "select_support_set"]
+__all__ = [
+    "COVERAGE",
+    "OWN",
+    "DescribingPredictor",
+    "EvidenceGp",
+    "FeatureGroup",
+    "Features",
+    "FewShotModel",
+    "Refit",
+    "SampleReport",
+    "choose_rows",
+    "describe_graphs",
+    "predict_held_out",
+    "select_support_set",
+    "source_features",
+    "take",
+]

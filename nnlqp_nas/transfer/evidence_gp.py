@@ -4,168 +4,147 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.linalg import cho_factor, cho_solve
-from scipy.optimize import minimize
 
 from ..core import InvalidSettingError
+from .amplitudes import LEAST_NOISE, AmplitudePosterior, covariances
+from .feature_group import FeatureGroup, Features, Matrix, take
 
-_Matrix = NDArray[np.float64]
-
-NOISE = "noise"
 CONSTANT = "constant"
-SMOOTH = "smooth"
+NOISE = "noise"
+LENGTHS = (1.0, 3.0)
+"""Lengths of the smooth kernels, in standard deviations of the samples' features."""
+N_WEIGHED = 128
+"""Most samples that the amplitudes are chosen with; all samples are conditioned on."""
+
+Prior = Mapping[str, tuple[float, float]]
+"""Prior median of each amplitude, and the standard deviation of its logarithm."""
+
+
+def smooth_name(length: float) -> str:
+    """Return the name under which the smooth kernel of a length has its prior."""
+    return f"smooth_{length:g}"
 
 
 @dataclass(frozen=True, eq=False)
 class EvidenceGp:
-    """Regression from few samples: a sum of linear kernels, one a group of features, and a smooth one.
+    """Regression from few samples: a sum of linear kernels, one a group of features, and smooth ones.
 
-    The prior is ``y ~ GP(mean(y), sum_g a_g^2 X_g X_g' / d_g + a_s^2 RBF(X_s) + a_c^2 + noise^2)`` with the
-    amplitudes chosen by marginal likelihood (Rasmussen and Williams 2006, section 5.4.1) under a
-    weak log-normal prior, so that a group which does not help is weighted down, and one that does is
-    used without a choice by hand. The number of samples may be below the number of features.
+    The prior is ``y ~ GP(mean(y), sum_g a_g^2 X_g X_g' + sum_l a_l^2 RBF_l(X_smooth) + a_c^2 + noise^2)``. The
+    amplitudes are not chosen but averaged over, as their evidence and log-normal priors weigh
+    them: a group which does not help is weighted down, one that does is used, and what few
+    samples cannot tell widens the deviation. Features may be more than samples.
 
     Attributes:
-        centre: Mean and scale of each feature by group, float64, shape (2, d_g).
-        support: The samples' scaled features by group, float64, shape (n, d_g).
-        log_amplitude: Logarithm of a_g by kernel, of the noise, of the smooth kernel's length.
-        weights: float64, shape (n,), the inverse covariance times the centred targets.
-        factor: float64, shape (n, n), lower Cholesky factor of the covariance.
+        support: The n samples' features by group, centred.
+        centre: Mean of each feature by group, float64, shape (d_g,).
+        smooth: Groups whose features the smooth kernels see.
+        log_amplitude: float64, shape (draws, kernels + 1): groups, smooth kernels, constant, noise.
+        target: float64, shape (n,), centred.
         mean: Mean target.
-        groups: Names of the groups, in order.
-        smooth: Groups whose features the smooth kernel sees.
     """
 
-    centre: Mapping[str, _Matrix]
-    support: Mapping[str, _Matrix]
-    log_amplitude: Mapping[str, float]
-    weights: _Matrix
-    factor: _Matrix
-    mean: float
-    groups: tuple[str, ...]
+    support: Features
+    centre: Mapping[str, Matrix]
     smooth: tuple[str, ...]
+    log_amplitude: Matrix
+    target: Matrix
+    mean: float
 
     @classmethod
-    def fit(
-        cls,
-        features: Mapping[str, _Matrix],
-        target: _Matrix,
-        smooth: Sequence[str],
-        prior: Mapping[str, float],
-        prior_width: float = 1.5,
-        n_starts: int = 3,
-        seed: int = 0,
-    ) -> EvidenceGp:
-        """Choose the amplitudes and condition on the samples.
+    def fit(cls, features: Features, target: Matrix, smooth: Sequence[str], prior: Prior, seed: int = 0) -> EvidenceGp:
+        """Sample the amplitudes and condition on the samples.
 
         Args:
-            features: Features by group, float64, shape (n, d_g).
+            features: Features of the n samples.
             target: float64, shape (n,).
-            smooth: Groups whose features the smooth kernel sees.
-            prior: Prior median of each group's amplitude, and of ``smooth``, ``noise``, ``constant``.
-            prior_width: Standard deviation of the amplitudes' log-normal prior.
-            n_starts: Starts of the optimisation; the best end is kept.
-            seed: Seed of the starts after the first.
+            smooth: Groups whose features the smooth kernels see.
+            prior: Of each group, each :func:`smooth_name`, ``constant`` and ``noise``.
+            seed: Seed of the sampling; the same samples give the same process.
 
         Raises:
             InvalidSettingError: If there are fewer than 3 samples or the lengths differ.
         """
         n = len(target)
-        if n < 3 or any(len(x) != n for x in features.values()):
+        if n < 3 or any(len(group) != n for group in features.values()):
             raise InvalidSettingError(f"expected features and targets of at least 3 samples, got {n}")
-        centre = {name: _centre(x) for name, x in features.items()}
-        support = {name: _scaled(x, centre[name]) for name, x in features.items()}
-        groups = tuple(features)
-        names = (*groups, SMOOTH, CONSTANT, NOISE, "length")
-        start = np.log([*(prior[name] for name in (*groups, SMOOTH, CONSTANT, NOISE)), 1.0])
-        problem = _Evidence(names, groups, support, tuple(smooth), target - target.mean(), start, prior_width)
-        rng = np.random.default_rng(seed)
-        starts = [start, *(start + rng.normal(0.0, prior_width, len(start)) for _ in range(n_starts - 1))]
-        ends = [minimize(problem.loss, s, jac=True, method="L-BFGS-B", bounds=[(-12.0, 6.0)] * len(s)) for s in starts]
-        log_amplitude = dict(zip(names, min(ends, key=lambda end: float(end.fun)).x.tolist(), strict=True))
-        covariance = _covariance(groups, tuple(smooth), support, support, log_amplitude) + _noise(log_amplitude, n)
-        factor = np.linalg.cholesky(covariance).astype(np.float64)
-        weights = cho_solve((factor, True), target - target.mean())
-        return cls(centre, support, log_amplitude, weights, factor, float(target.mean()), groups, tuple(smooth))
+        used = {name: group.without_zeros() for name, group in features.items()}
+        centre = {name: group.values.mean(0) for name, group in used.items()}
+        support = {name: FeatureGroup(group.columns, group.values - centre[name]) for name, group in used.items()}
+        weighed = np.sort(np.random.default_rng(seed).permutation(n)[:N_WEIGHED])
+        process = cls(take(support, weighed), centre, tuple(smooth), np.zeros((0, 0)), target[weighed], 0.0)
+        middle, width = np.array([prior[name] for name in (*features, *map(smooth_name, LENGTHS), CONSTANT, NOISE)]).T
+        kernels = process._kernels({name: group.values for name, group in process.support.items()})
+        posterior = AmplitudePosterior(kernels, target[weighed] - target[weighed].mean(), np.log(middle), width)
+        return cls(support, centre, tuple(smooth), posterior.sample(seed), target - target.mean(), float(target.mean()))
 
-    def predict(self, features: Mapping[str, _Matrix]) -> tuple[_Matrix, _Matrix]:
+    def predict(self, features: Features) -> tuple[Matrix, Matrix]:
         """Return mean and standard deviation (noise included) at m points, float64, shape (m,) each."""
-        scaled = {name: _scaled(features[name], self.centre[name]) for name in self.groups}
-        cross = _covariance(self.groups, self.smooth, scaled, self.support, self.log_amplitude)
-        mean = self.mean + cross @ self.weights
-        reduced = np.linalg.solve(self.factor, cross.T)
-        own = self._own_variance(scaled)
-        return mean, np.sqrt(np.maximum(own - (reduced**2).sum(0), 0.0) + np.exp(2 * self.log_amplitude[NOISE]))
+        place, beyond = {}, {}
+        for name, group in self.support.items():
+            values, beyond[name] = features[name].aligned(group.columns)
+            place[name] = values - self.centre[name]
+        kernels = self._kernels(place)
+        squared = np.exp(2.0 * self.log_amplitude)
+        # (draws, kernels, n): what each kernel with each sample adds to the mean.
+        weights = squared[:, :-1, None] * self._weights[:, None, :]
+        means = np.tensordot(weights, kernels, axes=((1, 2), (0, 2)))
+        own = np.stack([(place[name] ** 2).sum(1) + beyond[name] for name in self.support])
+        variances = squared[:, : len(own)] @ own + squared[:, len(own) :].sum(1)[:, None] + LEAST_NOISE**2
+        # What the samples explain, at the middle of the draws: at each of them it would cost their number of times more.
+        middle = squared[:, :-1].mean(0)
+        cross = np.tensordot(middle, kernels, 1)
+        explained = np.einsum("ma,ab,mb->m", cross, self._middle_precision, cross, optimize=True)
+        least = squared[:, -1].mean() + LEAST_NOISE**2
+        variance = np.maximum(variances.mean(0) - explained, least) + means.var(0)
+        return self.mean + means.mean(0), np.sqrt(variance)
 
-    def _own_variance(self, scaled: Mapping[str, _Matrix]) -> _Matrix:
-        total = np.exp(2 * self.log_amplitude[CONSTANT]) + np.exp(2 * self.log_amplitude[SMOOTH])
-        own = np.full(len(next(iter(scaled.values()))), total)
-        for name in self.groups:
-            own += np.exp(2 * self.log_amplitude[name]) * (scaled[name] ** 2).mean(1)
-        return own
+    @cached_property
+    def _kernels_of_support(self) -> Matrix:
+        return self._kernels({name: group.values for name, group in self.support.items()})
 
+    @cached_property
+    def _weights(self) -> Matrix:
+        """Inverse covariances times the target, float64, shape (draws, n)."""
+        draws = [covariances(self._kernels_of_support, draw[None])[0] for draw in self.log_amplitude]
+        return np.stack([np.linalg.solve(covariance, self.target) for covariance in draws])
 
-@dataclass(frozen=True, eq=False)
-class _Evidence:
-    """The negative log posterior of the amplitudes, with its gradient."""
+    @cached_property
+    def _middle_precision(self) -> Matrix:
+        middle = 0.5 * np.log(np.exp(2.0 * self.log_amplitude).mean(0))
+        return np.linalg.inv(covariances(self._kernels_of_support, middle[None])[0])
 
-    names: tuple[str, ...]
-    groups: tuple[str, ...]
-    support: Mapping[str, _Matrix]
-    smooth: tuple[str, ...]
-    target: _Matrix
-    prior: _Matrix
-    prior_width: float
+    def _kernels(self, place: Mapping[str, Matrix]) -> Matrix:
+        """Return float64, shape (kernels, m, n): each kernel between m centred points and the samples, at amplitude 1."""
+        linear = [place[name] @ group.values.T for name, group in self.support.items()]
+        distance = self._distance(place)
+        near = [np.exp(-0.5 * distance / length**2) for length in LENGTHS]
+        return np.stack([*linear, *near, np.ones_like(distance)])
 
-    def loss(self, theta: _Matrix) -> tuple[float, _Matrix]:
-        n = len(self.target)
-        amplitude = dict(zip(self.names, theta.tolist(), strict=True))
-        parts = {name: np.exp(2 * amplitude[name]) * _linear(self.support[name], self.support[name]) for name in self.groups}
-        distance = _distance(self.smooth, self.support, self.support)
-        near = np.exp(2 * amplitude[SMOOTH] - 0.5 * distance * np.exp(-2 * amplitude["length"]))
-        parts[SMOOTH] = near
-        parts[CONSTANT] = np.full((n, n), np.exp(2 * amplitude[CONSTANT]))
-        parts[NOISE] = _noise(amplitude, n)
-        factor = cho_factor(sum(parts.values()) + 1e-10 * np.eye(n), lower=True)
-        weights = cho_solve(factor, self.target)
-        fit = 0.5 * self.target @ weights + np.log(np.diag(factor[0])).sum()
-        pull = np.outer(weights, weights) - cho_solve(factor, np.eye(n))
-        slopes = [-0.5 * np.sum(pull * 2 * parts[name]) for name in self.names[:-1]]
-        slopes.append(-0.5 * np.sum(pull * near * distance * np.exp(-2 * amplitude["length"])))
-        away = (theta - self.prior) / self.prior_width
-        return float(fit + 0.5 * away @ away), np.array(slopes) + away / self.prior_width
-
-
-def _centre(x: _Matrix) -> _Matrix:
-    scale = x.std(0)
-    return np.stack([x.mean(0), np.where(scale > 1e-9, scale, np.inf)])
-
-
-def _scaled(x: _Matrix, centre: _Matrix) -> _Matrix:
-    return (x - centre[0]) / centre[1]
+    def _distance(self, place: Mapping[str, Matrix]) -> Matrix:
+        names = [name for name in self.smooth if name in self.support]
+        scale = {name: np.sqrt((self.support[name].values ** 2).mean()) + 1e-9 for name in names}
+        a = np.hstack([place[name] / scale[name] for name in names])
+        b = np.hstack([self.support[name].values / scale[name] for name in names])
+        squared = (a**2).sum(1)[:, None] + (b**2).sum(1)[None, :] - 2.0 * a @ b.T
+        return np.maximum(squared, 0.0) / a.shape[1]
 
 
-def _linear(x: _Matrix, y: _Matrix) -> _Matrix:
-    return x @ y.T / max(x.shape[1], 1)
+def cross_validate(
+    features: Features, target: Matrix, smooth: Sequence[str], prior: Prior, n_folds: int = 5, seed: int = 0
+) -> tuple[Matrix, Matrix]:
+    """Predict every sample by a process that was fitted, amplitudes and all, to the other folds.
 
-
-def _distance(smooth: tuple[str, ...], x: Mapping[str, _Matrix], y: Mapping[str, _Matrix]) -> _Matrix:
-    a = np.hstack([x[name] for name in smooth])
-    b = np.hstack([y[name] for name in smooth])
-    squared = (a**2).sum(1)[:, None] + (b**2).sum(1)[None, :] - 2 * a @ b.T
-    return np.maximum(squared, 0.0) / a.shape[1]
-
-
-def _noise(amplitude: Mapping[str, float], n: int) -> _Matrix:
-    return np.exp(2 * amplitude[NOISE]) * np.eye(n)
-
-
-def _covariance(
-    groups: tuple[str, ...], smooth: tuple[str, ...], x: Mapping[str, _Matrix], y: Mapping[str, _Matrix], amplitude: Mapping[str, float]
-) -> _Matrix:
-    near = np.exp(2 * amplitude[SMOOTH] - 0.5 * _distance(smooth, x, y) * np.exp(-2 * amplitude["length"]))
-    linear = sum(np.exp(2 * amplitude[name]) * _linear(x[name], y[name]) for name in groups)
-    return linear + near + np.exp(2 * amplitude[CONSTANT])
+    Returns:
+        Mean and standard deviation, float64, shape (n,) each.
+    """
+    n = len(target)
+    folds = np.random.default_rng(seed).permutation(n) % min(n_folds, n)
+    mean, deviation = np.zeros(n), np.zeros(n)
+    for fold in range(folds.max() + 1):
+        held = folds == fold
+        process = EvidenceGp.fit(take(features, ~held), target[~held], smooth, prior, seed)
+        mean[held], deviation[held] = process.predict(take(features, held))
+    return mean, deviation

@@ -2,82 +2,115 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import overload
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ..core import InvalidSettingError, ModelGraph
-from ..graphs import graph_cost
+from ..core import INPUT, Architecture, GraphView, InvalidSettingError, ModelGraph, SearchSpace
+from .evidence_gp import CONSTANT
+from .feature_group import FeatureGroup, Features, Matrix
+from .few_shot import CONTRAST, LEVEL
+from .graph_features import KIND_WORK, KINDS, OPERATOR_BYTES, OPERATOR_FLOPS, OPERATORS, TOTAL, describe_graphs
+
+DESIGN = {
+    LEVEL: 0.7,
+    CONTRAST: 0.9,
+    TOTAL: 0.2,
+    KINDS: 0.2,
+    KIND_WORK: 0.1,
+    OPERATORS: 0.5,
+    OPERATOR_FLOPS: 0.2,
+    OPERATOR_BYTES: 0.2,
+    CONSTANT: 0.05,
+}
+"""Amplitudes that samples are chosen with: larger ones of the operators than are likely, for a choice that does not trust the sources."""
+DESIGN_NOISE = 0.1
+N_CANDIDATES = 1000
+
+Describe = Callable[[Sequence[ModelGraph]], Features]
 
 
-def select_support_set(graphs: Sequence[ModelGraph], n: int, seed: int = 0) -> list[int]:
-    """Choose ``n`` distinct networks that represent ``graphs``.
+@overload
+def select_support_set(candidates: Sequence[ModelGraph], n: int, seed: int = 0, *, describe: Describe = describe_graphs) -> list[int]: ...
 
-    Networks are described by their cost and by how many operators of each shape they have; the choice
-    is the members nearest to the centres of ``n`` clusters (k-means, k-means++ start), so that it
-    covers the candidates as they are spread, and depends on nothing that has to be measured.
+
+@overload
+def select_support_set(
+    candidates: SearchSpace, n: int, seed: int = 0, *, describe: Describe = describe_graphs, view: GraphView = GraphView.OPTIMISED
+) -> list[Architecture]: ...
+
+
+def select_support_set(
+    candidates: Sequence[ModelGraph] | SearchSpace,
+    n: int,
+    seed: int = 0,
+    *,
+    describe: Describe = describe_graphs,
+    view: GraphView = GraphView.OPTIMISED,
+) -> list[int] | list[Architecture]:
+    """Choose ``n`` distinct networks whose latencies would tell most about those of all candidates.
+
+    Under a Gaussian process over features of the graphs, each next network is the one that
+    reduces the variance of all candidates' latencies most, which depends on nothing that has to
+    be measured (active learning of Cohn, Journal of Artificial Intelligence Research 1996).
 
     Args:
-        graphs: Candidates; equal keys count once.
+        candidates: Networks, or a space to draw from; equal graphs count once, and a network whose
+            output does not depend on its input is not a candidate.
         n: Number to choose.
-        seed: Seed of the clustering.
+        seed: Seed of the drawing, and of which candidates are looked at where there are very many.
+        describe: Features of networks; those of a predictor know its source platforms too.
+        view: Which graph of an architecture is meant.
 
     Returns:
-        ``n`` positions in ``graphs``, ascending.
+        ``n`` positions among the candidates, ascending; or ``n`` members of the space.
 
     Raises:
         InvalidSettingError: If there are fewer than ``n`` distinct candidates.
     """
-    place = {graph.key: i for i, graph in reversed(list(enumerate(graphs)))}
-    distinct = sorted(place.values())
+    if isinstance(candidates, SearchSpace):
+        rng = np.random.default_rng(seed)
+        members = [candidates.sample(rng) for _ in range(N_CANDIDATES)]
+        return [members[i] for i in _select([candidates.graph(member, view) for member in members], n, seed, describe)]
+    return _select(candidates, n, seed, describe)
+
+
+def choose_rows(features: Features, n: int) -> list[int]:
+    """Return ``n`` rows of the features, in the order in which they were chosen."""
+    groups = {name: group for name, group in features.items() if name in DESIGN}
+    n_candidates = len(next(iter(groups.values())))
+    covariance = np.full((n_candidates, n_candidates), DESIGN[CONSTANT] ** 2)
+    for name, group in groups.items():
+        covariance += DESIGN[name] ** 2 * _centred_product(group)
+    chosen: list[int] = []
+    for _ in range(n):
+        own = np.diag(covariance)
+        gain = np.einsum("ij,ij->j", covariance, covariance) / (own + DESIGN_NOISE**2)
+        gain[chosen] = -1.0
+        best = int(gain.argmax())
+        chosen.append(best)
+        column = covariance[:, best] / np.sqrt(own[best] + DESIGN_NOISE**2)
+        covariance -= column[:, None] * column
+    return chosen
+
+
+def _select(graphs: Sequence[ModelGraph], n: int, seed: int, describe: Describe) -> list[int]:
+    place = {graph.key: i for i, graph in reversed(list(enumerate(graphs))) if _depends_on_input(graph)}
+    distinct = np.array(sorted(place.values()), dtype=np.int64)
     if not 1 <= n <= len(distinct):
         raise InvalidSettingError(f"expected 1 to {len(distinct)} samples of {len(distinct)} distinct candidates, got {n}")
-    described = _describe([graphs[i] for i in distinct])
-    return sorted(distinct[i] for i in _cluster_members(described, n, seed))
+    looked_at = np.sort(np.random.default_rng(seed).permutation(distinct)[: max(N_CANDIDATES, n)])
+    return sorted(int(looked_at[i]) for i in choose_rows(describe([graphs[i] for i in looked_at]), n))
 
 
-def _describe(graphs: Sequence[ModelGraph]) -> NDArray[np.float64]:
-    counts = [Counter((operator.op_type, operator.attribute("kernel_shape")) for operator in graph.operators) for graph in graphs]
-    kinds = sorted({kind for count in counts for kind in count}, key=repr)
-    cost = [graph_cost(graph) for graph in graphs]
-    columns = [[np.log1p(c.flops), np.log1p(c.write_bytes), np.log1p(len(g))] for c, g in zip(cost, graphs, strict=True)]
-    described = np.hstack([np.array(columns), np.array([[count[kind] for kind in kinds] for count in counts], dtype=float)])
-    scale = described.std(0)
-    return (described - described.mean(0)) / np.where(scale > 1e-9, scale, 1.0)
+def _centred_product(group: FeatureGroup) -> Matrix:
+    centred = group.values - group.values.mean(0)
+    return np.asarray(centred @ centred.T, dtype=np.float64)
 
 
-def _cluster_members(x: NDArray[np.float64], n: int, seed: int) -> list[int]:
-    """Return the member nearest to each centre of a k-means clustering (Lloyd 1982; Arthur and Vassilvitskii 2007)."""
-    rng = np.random.default_rng(seed)
-    centres = x[_spread_start(x, n, rng)]
-    for _ in range(50):
-        owner = _squared(x, centres).argmin(1)
-        moved = np.stack([x[owner == k].mean(0) if np.any(owner == k) else centres[k] for k in range(n)])
-        if np.allclose(moved, centres):
-            break
-        centres = moved
-    chosen: list[int] = []
-    distance = _squared(x, centres)
-    for k in range(n):
-        order = distance[:, k].argsort(kind="stable")
-        chosen.append(next(int(i) for i in order if int(i) not in chosen))
-    return chosen
-
-
-def _spread_start(x: NDArray[np.float64], n: int, rng: np.random.Generator) -> list[int]:
-    chosen = [int(rng.integers(len(x)))]
-    nearest = _squared(x, x[chosen])[:, 0]
-    while len(chosen) < n:
-        nearest[chosen] = 0.0
-        total = nearest.sum()
-        weights = nearest / total if total > 0 else None
-        free = np.setdiff1d(np.arange(len(x)), chosen)
-        chosen.append(int(rng.choice(len(x), p=weights)) if weights is not None else int(free[0]))
-        nearest = np.minimum(nearest, _squared(x, x[[chosen[-1]]])[:, 0])
-    return chosen
-
-
-def _squared(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.maximum((x**2).sum(1)[:, None] + (y**2).sum(1)[None, :] - 2 * x @ y.T, 0.0)
+def _depends_on_input(graph: ModelGraph) -> bool:
+    depends: list[bool] = []
+    for operator, sources in zip(graph.operators, graph.sources, strict=True):
+        depends.append(operator.op_type == INPUT or any(depends[source] for source in sources))
+    return any(depends[node] for node in graph.outputs)

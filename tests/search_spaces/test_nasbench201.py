@@ -48,6 +48,16 @@ def test_dead_branches_and_identities_cost_an_engine_nothing(cell, twin):
     assert as_written != as_written_twin
 
 
+def test_converters_drop_what_only_a_none_edge_reads_but_run_what_starts_from_zeros():
+    def converted(cell: str) -> str:
+        return SPACE.graph(SPACE.decode(cell), GraphView.CONVERTED).key
+
+    unread = "|nor_conv_3x3~0|+|nor_conv_1x1~0|none~1|+|skip_connect~0|none~1|nor_conv_3x3~2|"
+    assert converted(unread) == converted(unread.replace("|nor_conv_3x3~0|+", "|avg_pool_3x3~0|+"))
+    from_zeros = "|none~0|+|nor_conv_3x3~0|nor_conv_1x1~1|+|none~0|none~1|skip_connect~2|"
+    assert converted(from_zeros) != converted(from_zeros.replace("nor_conv_1x1~1", "none~1"))
+
+
 def test_live_branches_distinguish():
     kept = "|nor_conv_3x3~0|+|nor_conv_1x1~0|none~1|+|skip_connect~0|none~1|nor_conv_3x3~2|"
     assert keys(kept)[0] != keys(kept.replace("|skip_connect~0|none~1", "|avg_pool_3x3~0|none~1"))[0]

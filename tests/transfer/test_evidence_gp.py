@@ -2,19 +2,21 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy.optimize import check_grad
 
 from nnlqp_nas.core import InvalidSettingError
-from nnlqp_nas.transfer import EvidenceGp
-from nnlqp_nas.transfer.evidence_gp import CONSTANT, NOISE, SMOOTH, _Evidence
+from nnlqp_nas.transfer import EvidenceGp, FeatureGroup
+from nnlqp_nas.transfer.amplitudes import AmplitudePosterior, covariances
+from nnlqp_nas.transfer.evidence_gp import CONSTANT, LENGTHS, NOISE, cross_validate, smooth_name
 
-PRIOR = {"useful": 0.3, "useless": 0.3, SMOOTH: 0.05, CONSTANT: 0.1, NOISE: 0.05}
+PRIOR = {"useful": (0.3, 1.5), "useless": (0.3, 1.5), CONSTANT: (0.1, 1.0), NOISE: (0.05, 1.0)}
+PRIOR |= {smooth_name(length): (0.05, 1.0) for length in LENGTHS}
 
 
-def _data(n: int, seed: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
+def _data(n: int, seed: int, noise: float = 0.02) -> tuple[dict[str, FeatureGroup], np.ndarray]:
     rng = np.random.default_rng(seed)
-    features = {"useful": rng.normal(size=(n, 2)), "useless": rng.normal(size=(n, 30))}
-    return features, 3.0 + features["useful"] @ [1.0, -0.5] + rng.normal(0.0, 0.02, n)
+    useful, useless = rng.normal(size=(n, 2)), rng.normal(size=(n, 30))
+    features = {"useful": FeatureGroup(("a", "b"), useful), "useless": FeatureGroup(tuple(map(str, range(30))), useless)}
+    return features, 3.0 + useful @ [1.0, -0.5] + rng.normal(0.0, noise, n)
 
 
 def test_evidence_finds_the_group_that_matters_among_more_features_than_samples() -> None:
@@ -23,24 +25,55 @@ def test_evidence_finds_the_group_that_matters_among_more_features_than_samples(
     fresh, truth = _data(500, 1)
     mean, deviation = gp.predict(fresh)
     assert np.sqrt(np.mean((mean - truth) ** 2)) < 0.06
-    assert gp.log_amplitude["useful"] > gp.log_amplitude["useless"] + 1.0
+    amplitude = dict(zip(features, gp.log_amplitude.mean(0), strict=False))
+    assert amplitude["useful"] > amplitude["useless"] + 1.0
     assert 0.8 < np.mean(np.abs(mean - truth) < 1.645 * deviation) <= 1.0
 
 
-def test_deviation_widens_away_from_the_samples() -> None:
+@pytest.mark.parametrize("n", [20, 300])
+def test_noise_is_recognised_with_few_samples_and_with_many(n: int) -> None:
+    features, target = _data(n, 3, noise=0.2)
+    fresh, truth = _data(400, 4, noise=0.2)
+    mean, deviation = EvidenceGp.fit(features, target, ["useful"], PRIOR).predict(fresh)
+    assert np.sqrt(np.mean((mean - truth) ** 2)) < (0.3 if n == 20 else 0.22)
+    assert (0.6 if n == 20 else 0.8) < np.mean(np.abs(mean - truth) < 1.645 * deviation) < 0.98
+
+
+def test_deviation_widens_away_from_the_samples_and_for_columns_that_none_has() -> None:
     features, target = _data(20, 0)
     gp = EvidenceGp.fit(features, target, ["useful"], PRIOR)
-    far = {name: x * 20.0 for name, x in features.items()}
-    assert gp.predict(far)[1].min() > gp.predict(features)[1].max()
+    near = gp.predict(features)[1]
+    far = {name: FeatureGroup(group.columns, group.values * 20.0) for name, group in features.items()}
+    assert gp.predict(far)[1].min() > near.max()
+    group = features["useful"]
+    strange = {**features, "useful": FeatureGroup((*group.columns, "c"), np.hstack([group.values, np.full((20, 1), 3.0)]))}
+    mean, deviation = gp.predict(strange)
+    np.testing.assert_allclose(mean, gp.predict(features)[0])
+    assert np.all(deviation > 2.0 * near)
 
 
-def test_the_gradient_of_the_evidence_is_right() -> None:
-    features, target = _data(15, 2)
-    names = ("useful", "useless", SMOOTH, CONSTANT, NOISE, "length")
-    problem = _Evidence(names, ("useful", "useless"), features, ("useful",), target - target.mean(), np.zeros(6), 1.5)
-    for seed in range(3):
-        theta = np.random.default_rng(seed).normal(-1.0, 0.5, 6)
-        assert check_grad(lambda t: problem.loss(t)[0], lambda t: problem.loss(t)[1], theta) < 1e-3
+def test_the_same_samples_give_the_same_process() -> None:
+    features, target = _data(20, 0)
+    first, second = (EvidenceGp.fit(features, target, ["useful"], PRIOR).predict(features) for _ in range(2))
+    np.testing.assert_array_equal(first, second)
+
+
+def test_the_evidence_is_that_of_a_normal_distribution() -> None:
+    rng = np.random.default_rng(1)
+    x, target = rng.normal(size=(6, 3)), rng.normal(size=6)
+    posterior = AmplitudePosterior((x @ x.T)[None], target, np.zeros(2), np.ones(2))
+    log_amplitude = rng.normal(size=(2, 2))
+    for found, covariance in zip(posterior.log_evidence(log_amplitude), covariances(posterior.kernels, log_amplitude), strict=True):
+        expected = -0.5 * target @ np.linalg.inv(covariance) @ target - 0.5 * np.linalg.slogdet(covariance)[1]
+        assert found == pytest.approx(expected)
+
+
+def test_held_out_predictions_do_not_see_their_target() -> None:
+    features, target = _data(15, 5)
+    held, _ = cross_validate(features, target, ["useful"], PRIOR)
+    moved = target.copy()
+    moved[4] += 100.0
+    assert cross_validate(features, moved, ["useful"], PRIOR)[0][4] == pytest.approx(held[4])
 
 
 def test_too_few_samples_are_refused() -> None:

@@ -1,0 +1,109 @@
+"""Learning a platform from few measurements: source predictions and operator shares, weighed by evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from .evidence_gp import CONSTANT, NOISE, EvidenceGp, Prior, cross_validate, smooth_name
+from .feature_group import FeatureGroup, Features, Matrix
+from .graph_features import KIND_WORK, KINDS, OPERATOR_BYTES, OPERATOR_FLOPS, OPERATORS, TOTAL
+
+OWN, LEVEL, CONTRAST = "own", "level", "contrast"
+SMOOTH = (LEVEL, CONTRAST, TOTAL)
+PRIOR: Prior = {
+    OWN: (1.0, 1.0),
+    LEVEL: (1.0, 1.1),
+    CONTRAST: (0.5, 0.9),
+    TOTAL: (0.16, 1.3),
+    KINDS: (0.12, 1.1),
+    KIND_WORK: (0.12, 1.1),
+    OPERATORS: (0.035, 1.3),
+    OPERATOR_FLOPS: (0.025, 1.1),
+    OPERATOR_BYTES: (0.04, 1.2),
+    smooth_name(1.0): (0.003, 1.1),
+    smooth_name(3.0): (0.007, 1.3),
+    CONSTANT: (0.014, 1.1),
+    NOISE: (0.015, 1.3),
+}
+"""What amplitudes were found with 120 samples of published source devices, each learned from the others; see ``benchmarks/few_shot.py``."""
+
+COVERAGE = 0.9
+NORMAL_QUANTILE = 1.645
+_LEAST_CALIBRATED = 10
+_LARGEST_LOG_MS = 30.0
+
+
+def source_features(log_latency: Matrix, names: Sequence[str]) -> dict[str, FeatureGroup]:
+    """Describe n networks by what is predicted of them on D known platforms.
+
+    Args:
+        log_latency: float64, shape (n, D).
+        names: Of the D platforms.
+
+    Returns:
+        ``level``, the mean over platforms, and ``contrast``, how each platform deviates from it (over the root of D, so
+        that the number of platforms does not change its weight).
+    """
+    level = log_latency.mean(1, keepdims=True)
+    contrast = (log_latency - level) / np.sqrt(log_latency.shape[1])
+    return {LEVEL: FeatureGroup((LEVEL,), level), CONTRAST: FeatureGroup(tuple(names), contrast)}
+
+
+@dataclass(frozen=True, eq=False)
+class FewShotModel:
+    """The logarithm of a platform's latency as a Gaussian process.
+
+    Attributes:
+        process: The process.
+        quantile: Standard deviations that an interval reaches to each side.
+    """
+
+    process: EvidenceGp
+    quantile: float
+
+    @classmethod
+    def fit(cls, features: Features, latency_ms: ArrayLike, is_calibrated: bool = True) -> FewShotModel:
+        """Learn from n measurements.
+
+        Args:
+            features: Of the n networks.
+            latency_ms: float, shape (n,).
+            is_calibrated: Whether to widen the interval until it holds what cross-validation says;
+                it takes five further fits.
+
+        Raises:
+            InvalidSettingError: If there are fewer than 3.
+        """
+        target = np.log(np.asarray(latency_ms, dtype=np.float64))
+        process = EvidenceGp.fit(features, target, SMOOTH, PRIOR)
+        return cls(process, _quantile(features, target) if is_calibrated else NORMAL_QUANTILE)
+
+    def predict(self, features: Features) -> tuple[Matrix, Matrix]:
+        """Return log milliseconds and how far the interval reaches to each side, float64, shape (m,) each."""
+        mean, deviation = self.process.predict(features)
+        mean = np.clip(mean, -_LARGEST_LOG_MS, _LARGEST_LOG_MS)
+        return mean, np.minimum(self.quantile * deviation, _LARGEST_LOG_MS)
+
+
+def predict_held_out(features: Features, latency_ms: ArrayLike, n_folds: int = 5, seed: int = 0) -> Matrix:
+    """Return milliseconds that cross-validation predicts for each sample, float64, shape (n,)."""
+    mean, _ = cross_validate(features, np.log(np.asarray(latency_ms, dtype=np.float64)), SMOOTH, PRIOR, n_folds, seed)
+    return np.exp(np.clip(mean, -_LARGEST_LOG_MS, _LARGEST_LOG_MS))
+
+
+def _quantile(features: Features, target: Matrix) -> float:
+    """Return how many standard deviations hold the stated share of targets that a fit did not see.
+
+    Cross-conformal (Vovk, Annals of Mathematics and Artificial Intelligence 2015): every fold is predicted
+    by a process fitted, amplitudes and all, to the others.
+    """
+    if len(target) < _LEAST_CALIBRATED:
+        return 2.0 * NORMAL_QUANTILE
+    mean, deviation = cross_validate(features, target, SMOOTH, PRIOR)
+    scores = np.sort(np.abs(target - mean) / deviation)
+    rank = min(int(np.ceil((len(scores) + 1) * COVERAGE)), len(scores))
+    return max(NORMAL_QUANTILE, float(scores[rank - 1]))
