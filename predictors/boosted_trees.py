@@ -133,11 +133,10 @@ class BoostedTrees(LatencyPredictor):
 
     def adapt(self, platform: Platform, graphs: Sequence[ModelGraph], latency_ms: ArrayLike, batch_size: int = 1) -> Self:
         table = LatencyTable(platform, batch_size, list(graphs), np.asarray(latency_ms, dtype=np.float64))
-        if not self.groves or not len(table):
-            raise InvalidSettingError(
-                f"expected a trained predictor and at least 1 network, got {len(self.groves)} platforms and {len(table)} networks; "
-                "call fit() or load() first"
-            )
+        if not len(table):
+            return self
+        if not self.groves:
+            raise InvalidSettingError("expected a trained predictor, got one without trees; call fit() or load() first")
         features, target = graph_statistics(table.graphs, batch_size), np.log(table.latency_ms)
         off = {known: target - grove.forest.predict(features) for known, grove in sorted(self.groves.items())}
         start = self.groves[min(off, key=lambda known: float(off[known].std()))].forest

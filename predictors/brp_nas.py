@@ -134,11 +134,10 @@ class BrpNas(LatencyPredictor):
 
     def adapt(self, platform: Platform, graphs: Sequence[ModelGraph], latency_ms: ArrayLike, batch_size: int = 1) -> Self:
         table = LatencyTable(platform, batch_size, list(graphs), np.asarray(latency_ms, dtype=np.float64))
-        if not self.parts or not len(table):
-            raise InvalidSettingError(
-                f"expected a trained predictor and at least 1 network, got {len(self.parts)} trained and {len(table)} networks; "
-                "call fit() or load() first"
-            )
+        if not len(table):
+            return self
+        if not self.parts:
+            raise InvalidSettingError("expected a trained predictor, got one without weights; call fit() or load() first")
         ratios = {key: np.log(table.latency_ms / _latency_ms(part, graphs)) for key, part in sorted(self.parts.items())}
         nearest = min(ratios, key=lambda key: float(ratios[key].std()))
         start = self.parts[nearest]
