@@ -8,8 +8,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from nnlqp_nas.core import plugins
+
+# A busy machine is no fault of what is tested.
+settings.register_profile("timeless", deadline=None)
+settings.load_profile("timeless")
 
 ENTRY_POINTS = """
 [nnlqp_nas.predictors]
