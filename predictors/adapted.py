@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
+import torch
 from numpy.typing import ArrayLike, NDArray
 
 from nnlqp_nas.core import (
@@ -23,11 +24,11 @@ from nnlqp_nas.core import (
 from nnlqp_nas.transfer import EvidenceGp
 
 from .checkpoint import Arrays, read_checkpoint, take, write_checkpoint
-from .colouring import colour
+from .conformal import COVERAGE
 from .familiarity import Domain
-from .kernel_gnn import COVERAGE, KernelGnn
+from .kernel_gnn import KernelGnn
 from .kernel_gnn_network import ColourBatch
-from .operator_features import KINDS, kind_of
+from .operator_features import KINDS
 
 _NORMAL_QUANTILE = 1.645
 _PRIOR = {"own": 1.0, "level": 0.5, "contrast": 0.1, "size": 0.1, "counts": 0.1, "smooth": 0.05, "constant": 0.1, "noise": 0.03}
@@ -134,14 +135,11 @@ def _describe(
     base: KernelGnn, graphs: Sequence[ModelGraph], batch_size: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], tuple[Any, ...]]:
     """Return source predictions (graphs, platforms), sizes and counts (graphs, 3 + kinds), and the operators."""
-    colouring = colour(graphs, base.settings.n_rounds)
-    batch = ColourBatch.of(colouring, batch_size)
-    source = base._log_latency(batch, base.known)
+    batch = ColourBatch.of(graphs, batch_size)
+    source = base.member_log_latency(batch, base.known).mean(1)
     size = np.log(batch.work_by_graph() + 1.0)
-    kinds = np.array([KINDS.index(kind_of(operator)) for operator in colouring.operators])
-    kind = kinds[batch.first.numpy()][colouring.colour_of]
-    counts = np.bincount(colouring.graph_of * len(KINDS) + kind, colouring.count_of, colouring.n_graphs * len(KINDS))
-    return source, np.hstack([size, counts.reshape(-1, len(KINDS))]), colouring.operators
+    counts = batch.sum_by_graph(torch.nn.functional.one_hot(batch.kind, len(KINDS)).double()).numpy()
+    return source, np.hstack([size, counts]), batch.operators
 
 
 def _features(

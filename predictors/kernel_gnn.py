@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -11,15 +11,16 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
-from nnlqp_nas.core import CheckpointError, LatencyPredictor, LatencyTable, ModelGraph, Platform, Prediction
+from nnlqp_nas.core import CheckpointError, InvalidSettingError, LatencyPredictor, LatencyTable, ModelGraph, Platform, Prediction
 
 from .checkpoint import Arrays, read_checkpoint, write_checkpoint
-from .colouring import Colouring, colour
+from .conformal import COVERAGE, EVERY_DOMAIN, deviation, nearest_quantile
 from .familiarity import UNFAMILIAR_SHARE, Domain, domain_arrays, read_domains
 from .kernel_gnn_network import ColourBatch, KernelGnnNetwork
 
-COVERAGE = 0.9
-PLATFORM_CHUNK = 16
+PLATFORM_CHUNK = 8
+GENERATION = 2
+"""Of the network's form; a checkpoint of another one is refused."""
 
 
 @dataclass(frozen=True)
@@ -27,33 +28,44 @@ class KernelGnnSettings:
     """Sizes and training settings of the kernel GNN.
 
     Attributes:
-        width: Size of a node's embedding.
-        n_rounds: Rounds of message passing.
+        n_members: Members of the ensemble.
+        width: Size of the hidden layers.
         platform_width: Size of a platform's embedding.
+        dropout: Share of hidden numbers that a training step leaves out.
         n_epochs: Passes over the training tables.
-        learning_rate: Peak step size of Adam (cosine schedule).
+        learning_rate: Peak step size of Adam (one-cycle schedule).
+        weight_decay: Of the perceptron's weights.
         n_graphs: Graphs a training step.
+        n_far_folds: Trainings without a part of the domains that tell the error on unseen domains; 0 leaves
+            ``far_error`` as it is.
     """
 
+    n_members: int = 4
     width: int = 64
-    n_rounds: int = 2
     platform_width: int = 16
-    n_epochs: int = 40
+    dropout: float = 0.05
+    n_epochs: int = 60
     learning_rate: float = 4e-3
+    weight_decay: float = 1e-2
     n_graphs: int = 64
+    n_far_folds: int = 0
+
+    def __post_init__(self) -> None:
+        sizes = self.n_members, self.width, self.platform_width, self.n_epochs, self.n_graphs
+        if min(sizes) < 1 or self.learning_rate <= 0 or self.weight_decay < 0 or not 0 <= self.dropout < 1 or self.n_far_folds < 0:
+            raise InvalidSettingError(f"expected sizes and a learning rate above 0, shares below 1, got {self}")
 
 
 @dataclass(frozen=True, eq=False)
 class KernelGnn(LatencyPredictor):
-    """One network for many platforms; see :class:`KernelGnnNetwork` for what it computes.
+    """One ensemble for many platforms; see :class:`KernelGnnNetwork` for what it computes.
 
     Attributes:
         settings: Sizes and training settings.
         network: The trained network; None before :meth:`fit`.
         known: Platforms, in the order of the network's platform embeddings.
-        error: The 0.9 quantile of |log error| on held-out networks of seen domains, by platform,
-            batch size and domain.
-        far_error: The same on networks of unseen domains.
+        quantiles: How many deviations an interval reaches, by platform, batch size and domain, see :mod:`.conformal`.
+        far_error: Least reach of the interval on networks of unseen domains, log milliseconds.
         domains: What was seen, by domain.
         seen: For each platform, positions of the domains seen there.
     """
@@ -61,7 +73,7 @@ class KernelGnn(LatencyPredictor):
     settings: KernelGnnSettings = field(default_factory=KernelGnnSettings)
     network: KernelGnnNetwork | None = None
     known: tuple[Platform, ...] = ()
-    error: Mapping[tuple[Platform, int, str], float] = field(default_factory=dict)
+    quantiles: Mapping[tuple[str, int, str], float] = field(default_factory=dict)
     far_error: float = 1.0
     domains: tuple[Domain, ...] = ()
     seen: tuple[tuple[int, ...], ...] = ()
@@ -74,15 +86,15 @@ class KernelGnn(LatencyPredictor):
 
     def log_latency(self, graphs: Sequence[ModelGraph], platforms: Sequence[Platform], batch_size: int = 1) -> NDArray[np.float64]:
         """Return float64, shape (graphs, platforms): natural logarithm of milliseconds."""
-        batch = ColourBatch.of(colour(graphs, self.settings.n_rounds), batch_size)
-        return self._log_latency(batch, platforms)
+        return self.member_log_latency(ColourBatch.of(graphs, batch_size), platforms).mean(1)
 
     @torch.no_grad()
-    def _log_latency(self, batch: ColourBatch, platforms: Sequence[Platform]) -> NDArray[np.float64]:
+    def member_log_latency(self, batch: ColourBatch, platforms: Sequence[Platform]) -> NDArray[np.float64]:
+        """Return float64, shape (graphs, members, platforms): what each member of the ensemble says."""
         network = self._trained()
         index = torch.tensor([self.known.index(platform) for platform in platforms])
         chunks = [network(batch, part) for part in torch.split(index, PLATFORM_CHUNK)]
-        return torch.cat(chunks, 1).double().numpy()
+        return torch.cat(chunks, 2).double().numpy()
 
     def _trained(self) -> KernelGnnNetwork:
         if self.network is None:
@@ -90,49 +102,42 @@ class KernelGnn(LatencyPredictor):
         return self.network
 
     def _predict(self, graphs: Sequence[ModelGraph], platform: Platform, batch_size: int) -> Prediction:
-        colouring = colour(graphs, self.settings.n_rounds)
-        batch = ColourBatch.of(colouring, batch_size)
-        log_ms = self._log_latency(batch, [platform])[:, 0]
-        margin = self._margin(graphs, colouring, batch, platform, batch_size)
-        is_far = margin >= self.far_error
+        batch = ColourBatch.of(graphs, batch_size)
+        members = self.member_log_latency(batch, [platform])[:, :, 0]
+        log_ms = members.mean(1)
+        reach, is_far = self._reach(graphs, batch, platform, batch_size)
+        margin = reach * deviation(members)
+        margin = np.where(is_far, np.maximum(margin, self.far_error), margin)
         return Prediction(np.exp(log_ms), np.exp(log_ms - margin), np.exp(log_ms + margin), is_far, COVERAGE)
 
-    def _near_error(self, platform: Platform, batch_size: int, domain: str) -> float:
-        """Return the calibrated error at the nearest batch size."""
-        sizes = [size for known, size, name in self.error if (known, name) == (platform, domain)]
-        if not sizes:
-            return self.far_error
-        return self.error[platform, min(sizes, key=lambda size: abs(np.log(size / batch_size))), domain]
-
     @torch.no_grad()
-    def _margin(
-        self, graphs: Sequence[ModelGraph], colouring: Colouring, batch: ColourBatch, platform: Platform, batch_size: int
-    ) -> NDArray[np.float64]:
-        """Return float64, shape (graphs,): how far the interval reaches to each side, in log milliseconds.
+    def _reach(
+        self, graphs: Sequence[ModelGraph], batch: ColourBatch, platform: Platform, batch_size: int
+    ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        """Return how many deviations each interval reaches, and whether no domain seen on ``platform`` holds the network.
 
-        It is the error calibrated on a domain seen on ``platform`` that holds the network, and ``far_error``
-        where none does. A domain holds a network if its size lies in the domain's range, and kernels
-        outside the domain's ranges make up at most a tenth of its predicted latency.
+        A domain holds a network if its size lies in the domain's range, and kernels outside the domain's ranges make
+        up at most a tenth of its predicted latency. Of several that hold it the widest interval counts.
         """
-        network = self._trained()
         at = self.known.index(platform)
-        price = network.price(batch, network.embed_colours(batch), torch.tensor([at]))[:, 0].double().numpy()
-        spread = price[colouring.colour_of] * colouring.count_of
-        total = np.bincount(colouring.graph_of, spread, colouring.n_graphs)
-        operator = batch.first.numpy()[colouring.colour_of]
-        margin = np.full(len(graphs), self.far_error)
+        price = self._trained().price(batch, torch.tensor([at])).mean(0)[:, 0]
+        total = batch.sum_by_graph(price).double().numpy()
+        everywhere = nearest_quantile(self.quantiles, str(platform), batch_size, EVERY_DOMAIN)
+        fallback = 1.0 if everywhere is None else everywhere
+        reach, is_held = np.full(len(graphs), -np.inf), np.zeros(len(graphs), dtype=bool)
         for domain in (self.domains[i] for i in self.seen[at]):
-            strange = ~domain.knows(colouring.operators)[operator]
-            share = np.bincount(colouring.graph_of, spread * strange, colouring.n_graphs) / np.maximum(total, 1e-12)
-            fits = np.array([domain.knows_size(graph) for graph in graphs])
-            near = min(self._near_error(platform, batch_size, domain.name), 0.99 * self.far_error)
-            margin = np.where(fits & (share <= UNFAMILIAR_SHARE), np.minimum(margin, near), margin)
-        return margin
+            strange = torch.from_numpy(~domain.knows(batch.operators))[batch.first]
+            share = batch.sum_by_graph(price * strange).double().numpy() / np.maximum(total, 1e-12)
+            holds = np.array([domain.knows_size(graph) for graph in graphs]) & (share <= UNFAMILIAR_SHARE)
+            own = nearest_quantile(self.quantiles, str(platform), batch_size, domain.name)
+            reach = np.where(holds, np.maximum(reach, fallback if own is None else own), reach)
+            is_held |= holds
+        return np.where(is_held, reach, fallback), ~is_held if everywhere is not None else np.ones(len(graphs), dtype=bool)
 
     def fit(self, tables: Sequence[LatencyTable], seed: int = 0) -> Self:
-        from .kernel_gnn_training import train
+        from .kernel_gnn_fit import fitted
 
-        return replace(self, **train(self.settings, tables, seed))
+        return replace(self, **fitted(self.settings, tables, seed))
 
     def adapt(self, platform: Platform, graphs: Sequence[ModelGraph], latency_ms: ArrayLike, batch_size: int = 1) -> LatencyPredictor:
         from .adapted import AdaptedPredictor
@@ -152,11 +157,12 @@ class KernelGnn(LatencyPredictor):
         arrays: Arrays = {f"network.{name}": tensor.numpy() for name, tensor in self._trained().state_dict().items()}
         arrays |= domain_arrays(self.domains)
         settings = {
-            "settings": vars(self.settings),
+            "generation": GENERATION,
+            "settings": asdict(self.settings),
             "platforms": [str(platform) for platform in self.known],
             "domains": [domain.name for domain in self.domains],
             "seen": [list(seen) for seen in self.seen],
-            "error": [[str(platform), size, name, error] for (platform, size, name), error in sorted(self.error.items())],
+            "quantiles": [[*key, quantile] for key, quantile in sorted(self.quantiles.items())],
             "far_error": self.far_error,
         }
         return arrays, settings
@@ -166,20 +172,26 @@ class KernelGnn(LatencyPredictor):
         """Read what :meth:`to_arrays` returned.
 
         Raises:
-            CheckpointError: If something is missing or does not fit together.
+            CheckpointError: If something is missing or does not fit together, or an older release wrote it.
         """
+        if settings.get("generation", 1) != GENERATION:
+            raise CheckpointError(
+                f"expected a kernel_gnn checkpoint of generation {GENERATION}, got generation {settings.get('generation', 1)} of another "
+                "release; train it again, or install the release that wrote it"
+            )
         try:
             sizes = KernelGnnSettings(**settings["settings"])
             known = tuple(Platform.parse(name) for name in settings["platforms"])
-            network = KernelGnnNetwork(len(known), sizes.width, sizes.n_rounds, sizes.platform_width)
+            with torch.device("meta"):  # weights of other sizes than stated are refused before memory is taken
+                network = KernelGnnNetwork(len(known), sizes.n_members, sizes.width, sizes.platform_width, sizes.dropout)
             weights = {
                 name.removeprefix("network."): torch.from_numpy(a.copy()) for name, a in arrays.items() if name.startswith("network.")
             }
-            network.load_state_dict(weights)
+            network.load_state_dict(weights, assign=True)
             domains = read_domains(arrays, settings["domains"])
             seen = tuple(tuple(positions) for positions in settings["seen"])
-            error = {(Platform.parse(name), int(size), str(domain)): float(value) for name, size, domain, value in settings["error"]}
-            return cls(sizes, network.eval(), known, error, float(settings["far_error"]), domains, seen)
+            quantiles = {(str(name), int(size), str(domain)): float(value) for name, size, domain, value in settings["quantiles"]}
+            return cls(sizes, network.eval(), known, quantiles, float(settings["far_error"]), domains, seen)
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             if isinstance(error, CheckpointError):
                 raise

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,143 +14,161 @@ import torch
 from numpy.typing import NDArray
 from scipy.optimize import nnls
 from torch import Tensor
+from torch.nn.functional import huber_loss
 from tqdm import tqdm
 
-from nnlqp_nas.core import LatencyTable, ModelGraph, Platform
+from nnlqp_nas.core import InvalidSettingError, LatencyTable, ModelGraph, Platform
 
-from .colouring import colour
-from .familiarity import Domain
-from .kernel_gnn_network import ColourBatch, KernelGnnNetwork
+from .kernel_gnn_network import N_RATES, ColourBatch, KernelGnnNetwork
 
 if TYPE_CHECKING:
     from .kernel_gnn import KernelGnnSettings
 
-HELD_OUT = 0.1
-"""Share of every domain's networks that is held out, once to choose the stop and once to calibrate intervals."""
+VALIDATED = 0.05
+"""Share of every domain's networks that chooses the epoch whose weights are kept."""
+
+CALIBRATED = 0.1
+"""Share of every domain's networks that calibrates the intervals; they are not learned from."""
+
+EPOCHS_A_CHECK = 4
+RATE_DECAY = 1e-3
+HUBER = 0.1
+LEAST_SHARE = 0.03
+"""Least share of the latency that a platform's roofline gives to launches, FLOPs and bytes each when training starts."""
 
 _LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class _Chunk:
-    """Some graphs of one domain and view at one batch size, with all that is known of them."""
+class Split:
+    """Networks in one view at one batch size, described once, and what is known of them.
 
-    domain: str
+    Attributes:
+        batch: All networks.
+        graphs: The networks, in the order of the batch.
+        batch_size: Inputs per run.
+        domains: Domain of each.
+        platforms: int64, shape (p,), positions of the platforms that know some of them.
+        log_ms: float32, shape (graphs, p), natural logarithm of milliseconds; NaN where unknown.
+        learned, validated, calibrated: int64, positions of the networks to learn from, to stop by, to calibrate on.
+    """
+
     batch: ColourBatch
+    graphs: Sequence[ModelGraph]
     batch_size: int
+    domains: Sequence[str]
     platforms: Tensor
     log_ms: Tensor
-    is_known: Tensor
+    learned: NDArray[np.int64]
+    validated: NDArray[np.int64]
+    calibrated: NDArray[np.int64]
 
-    def errors(self, network: KernelGnnNetwork) -> Tensor:
-        """Return float32, shape (graphs, platforms): log error, 0 where the truth is unknown."""
-        return torch.where(self.is_known, network(self.batch, self.platforms) - self.log_ms, 0.0)
+    def errors(self, network: KernelGnnNetwork, rows: NDArray[np.int64]) -> Tensor:
+        """Return float32, shape (known values, members), log errors on some networks."""
+        truth = self.log_ms[rows]
+        error = network(self.batch.part(rows), self.platforms) - truth[:, None]
+        return error.transpose(1, 2)[~truth.isnan()]
 
 
-def train(settings: KernelGnnSettings, tables: Sequence[LatencyTable], seed: int) -> dict[str, Any]:
-    """Return the fields of a trained :class:`KernelGnn`.
+def split_tables(tables: Sequence[LatencyTable], known: Sequence[Platform], seed: int) -> list[Split]:
+    """Return the networks of all tables by view and batch size; every network is in one part on all platforms.
 
-    A tenth of the networks of each domain chooses the epoch whose weights are kept, another tenth
-    calibrates the intervals.
+    Raises:
+        InvalidSettingError: If there is no network to learn from.
     """
-    torch.manual_seed(seed)
-    known = tuple(sorted({table.platform for table in tables}))
-    chunks, validation, calibration = _chunks(settings, tables, known, seed)
-    network = KernelGnnNetwork(len(known), settings.width, settings.n_rounds, settings.platform_width)
-    _start_rates(network, chunks)
-    best = _run(settings, network, chunks, validation, seed)
-    network.load_state_dict(best)
-    network.eval()
-    domains, seen = _domains(tables, known)
-    error = _calibrate(network, calibration, known)
-    return {"network": network, "known": known, "error": error, "domains": domains, "seen": seen}
-
-
-def _groups(tables: Sequence[LatencyTable]) -> dict[tuple[str, str, int], list[LatencyTable]]:
-    groups: dict[tuple[str, str, int], list[LatencyTable]] = defaultdict(list)
+    groups: dict[tuple[str, int], list[LatencyTable]] = defaultdict(list)
     for table in tables:
-        groups[table.domain, str(table.platform.view), table.batch_size].append(table)
-    return groups
+        if len(table):
+            groups[str(table.platform.view), table.batch_size].append(table)
+    if not groups:
+        raise InvalidSettingError("expected at least 1 measured network to train on, got none; check the data set")
+    return [_split(group, known, seed) for group in groups.values()]
 
 
-def _chunks(
-    settings: KernelGnnSettings, tables: Sequence[LatencyTable], known: tuple[Platform, ...], seed: int
-) -> tuple[list[_Chunk], list[_Chunk], list[_Chunk]]:
-    """Return the chunks to train on, to choose the stop on, and to calibrate on."""
-    chunks: tuple[list[_Chunk], list[_Chunk], list[_Chunk]] = ([], [], [])
-    for group in _groups(tables).values():
-        graphs, log_ms = _matrix(group)
-        order = np.random.default_rng(seed).permutation(len(graphs))
-        n_held_out = max(1, round(HELD_OUT * len(graphs)))
-        platforms = torch.tensor([known.index(table.platform) for table in group])
-        parts = order[2 * n_held_out :], order[:n_held_out], order[n_held_out : 2 * n_held_out]
-        for target, rows in zip(chunks, parts, strict=True):
-            for start in range(0, len(rows), settings.n_graphs):
-                part = rows[start : start + settings.n_graphs]
-                batch = ColourBatch.of(colour([graphs[i] for i in part], settings.n_rounds), group[0].batch_size)
-                values = torch.from_numpy(log_ms[part]).float()
-                target.append(_Chunk(group[0].domain, batch, group[0].batch_size, platforms, torch.nan_to_num(values), ~values.isnan()))
-    return chunks
-
-
-def _matrix(group: Sequence[LatencyTable]) -> tuple[list[ModelGraph], NDArray[np.float64]]:
+def _split(group: Sequence[LatencyTable], known: Sequence[Platform], seed: int) -> Split:
     place: dict[str, int] = {}
     graphs: list[ModelGraph] = []
+    domains: list[str] = []
+    present = sorted({table.platform for table in group})
+    entries: list[tuple[int, int, float]] = []
     for table in group:
-        for graph in table.graphs:
+        for graph, latency_ms in zip(table.graphs, table.latency_ms, strict=True):
             if place.setdefault(graph.key, len(graphs)) == len(graphs):
                 graphs.append(graph)
-    log_ms = np.full((len(graphs), len(group)), np.nan)
-    for column, table in enumerate(group):
-        rows = [place[graph.key] for graph in table.graphs]
-        log_ms[rows, column] = np.log(table.latency_ms)
-    return graphs, log_ms
+                domains.append(table.domain)
+            entries.append((place[graph.key], present.index(table.platform), float(np.log(latency_ms))))
+    log_ms = torch.full((len(graphs), len(present)), torch.nan)
+    rows, columns, values = zip(*entries, strict=True)
+    log_ms[torch.tensor(rows), torch.tensor(columns)] = torch.tensor(values)
+    platforms = torch.tensor([known.index(platform) for platform in present])
+    batch_size = group[0].batch_size
+    return Split(ColourBatch.of(graphs, batch_size), graphs, batch_size, domains, platforms, log_ms, *_parts(domains, seed))
 
 
-def _start_rates(network: KernelGnnNetwork, chunks: Sequence[_Chunk]) -> None:
-    """Start every platform at its non-negative least-squares roofline, so that the residual starts small."""
-    work: dict[int, list[NDArray[np.float64]]] = defaultdict(list)
-    for chunk in chunks:
-        by_graph = chunk.batch.work_by_graph()
-        for column, platform in enumerate(chunk.platforms.tolist()):
-            known = chunk.is_known[:, column].numpy()
-            work[platform].append(np.column_stack([by_graph[known], chunk.log_ms[known, column].double().exp().numpy()]))
-    with torch.no_grad():
-        for platform, parts in work.items():
-            rows = np.vstack(parts)
-            relative = rows[:, :-1] / rows[:, -1:]
-            scale = relative.mean(0)
-            share = np.maximum(nnls(relative / scale, np.ones(len(rows)))[0], 0.03)
-            network.rates[platform] = torch.from_numpy(np.log(share / scale)).float()
-            network.overhead[platform] = float(np.log(0.03 * np.median(rows[:, -1])))
+def _parts(domains: Sequence[str], seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Return positions to learn from, to stop by and to calibrate on, drawn within every domain."""
+    rng = np.random.default_rng(seed)
+    parts: tuple[list[int], list[int], list[int]] = ([], [], [])
+    names = np.array(domains)
+    for domain in sorted(set(domains)):
+        drawn = rng.permutation(np.flatnonzero(names == domain)).tolist()
+        n_validated, n_calibrated = (round(share * len(drawn)) for share in (VALIDATED, CALIBRATED))
+        parts[1].extend(drawn[:n_validated])
+        parts[2].extend(drawn[n_validated : n_validated + n_calibrated])
+        parts[0].extend(drawn[n_validated + n_calibrated :])
+    learned, validated, calibrated = (np.array(sorted(part), dtype=np.int64) for part in parts)
+    return learned, validated if len(validated) else learned, calibrated
 
 
-def _run(
-    settings: KernelGnnSettings, network: KernelGnnNetwork, chunks: Sequence[_Chunk], held_out: Sequence[_Chunk], seed: int
-) -> dict[str, Tensor]:
-    optimiser = torch.optim.AdamW(network.parameters(), settings.learning_rate, weight_decay=1e-4)
-    n_steps = settings.n_epochs * len(chunks)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, settings.learning_rate, total_steps=n_steps, pct_start=0.1)
+def train_network(settings: KernelGnnSettings, splits: Sequence[Split], n_platforms: int, seed: int) -> KernelGnnNetwork:
+    """Return a trained network; of the checked epochs the one with the least validation error counts."""
+    torch.manual_seed(seed)
+    network = KernelGnnNetwork(n_platforms, settings.n_members, settings.width, settings.platform_width, settings.dropout)
+    _set_scales(network, splits)
+    _start_rates(network, splits)
+    start = network.rates.detach().clone()
+    optimiser = torch.optim.AdamW(_parameter_groups(network, settings.weight_decay), settings.learning_rate)
+    n_steps = sum(-(-len(split.learned) // settings.n_graphs) for split in splits)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimiser, settings.learning_rate, total_steps=settings.n_epochs * n_steps, pct_start=0.15
+    )
     rng = np.random.default_rng(seed)
     best, least = _weights(network), np.inf
     bar = tqdm(range(settings.n_epochs), desc="train", file=sys.stderr, disable=None)
-    for _ in bar:
+    for epoch in bar:
         network.train()
-        for i in rng.permutation(len(chunks)):
+        for split, rows in _steps(splits, settings.n_graphs, rng):
             optimiser.zero_grad()
-            error = chunks[i].errors(network)
-            loss = torch.nn.functional.huber_loss(error, torch.zeros_like(error), delta=0.1, reduction="sum") / chunks[i].is_known.sum()
-            loss.backward()
+            error = split.errors(network, rows)
+            loss = huber_loss(error, torch.zeros_like(error), delta=HUBER) * settings.n_members
+            (loss + RATE_DECAY * (network.rates - start).square().mean()).backward()
             torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
             optimiser.step()
             schedule.step()
-        network.eval()
-        now = _mean_error(network, held_out)
-        bar.set_postfix(held_out=f"{now:.4f}")
-        if now < least:
-            best, least = _weights(network), now
-    _LOG.info("least held-out error %.4f", least)
-    return best
+        if epoch % EPOCHS_A_CHECK == EPOCHS_A_CHECK - 1 or epoch == settings.n_epochs - 1:
+            now = _mean_error(network.eval(), splits)
+            bar.set_postfix(validation=f"{now:.4f}")
+            if now < least:
+                best, least = _weights(network), now
+    _LOG.info("least validation error %.4f", least)
+    network.load_state_dict(best)
+    return network.eval()
+
+
+def _parameter_groups(network: KernelGnnNetwork, weight_decay: float) -> list[dict[str, Any]]:
+    """Only the perceptron's weights decay: rates of 0 would be a platform of another world."""
+    decayed = [network.first, network.second, network.third]
+    rest = [parameter for parameter in network.parameters() if not any(parameter is weight for weight in decayed)]
+    return [{"params": decayed, "weight_decay": weight_decay}, {"params": rest, "weight_decay": 0.0}]
+
+
+def _steps(splits: Sequence[Split], n_graphs: int, rng: np.random.Generator) -> Iterator[tuple[Split, NDArray[np.int64]]]:
+    steps = []
+    for split in splits:
+        order = rng.permutation(split.learned)
+        steps += [(split, order[start : start + n_graphs]) for start in range(0, len(order), n_graphs)]
+    for i in rng.permutation(len(steps)):
+        yield steps[i]
 
 
 def _weights(network: KernelGnnNetwork) -> dict[str, Tensor]:
@@ -158,37 +176,34 @@ def _weights(network: KernelGnnNetwork) -> dict[str, Tensor]:
 
 
 @torch.no_grad()
-def _mean_error(network: KernelGnnNetwork, chunks: Sequence[_Chunk]) -> float:
-    total = sum(float(chunk.errors(network).abs().sum()) for chunk in chunks)
-    return total / sum(int(chunk.is_known.sum()) for chunk in chunks)
+def _mean_error(network: KernelGnnNetwork, splits: Sequence[Split]) -> float:
+    """Return the mean absolute log error of the members' mean on the networks to stop by."""
+    errors = torch.cat([split.errors(network, split.validated).mean(-1).abs() for split in splits])
+    return float(errors.mean())
+
+
+def _set_scales(network: KernelGnnNetwork, splits: Sequence[Split]) -> None:
+    """Standardise what varies among the training colours; what does not vary is unknown and left out."""
+    numbers = torch.cat([split.batch.part(split.learned).surroundings for split in splits])
+    spread = numbers.std(0)
+    network.centre.copy_(numbers.mean(0))
+    network.scale.copy_(torch.where(spread > 1e-4, 1.0 / spread.clamp(min=0.05), 0.0))
 
 
 @torch.no_grad()
-def _calibrate(network: KernelGnnNetwork, chunks: Sequence[_Chunk], known: tuple[Platform, ...]) -> dict[tuple[Platform, int, str], float]:
-    """Return the 0.9 quantile of |log error| by platform, batch size and domain."""
-    errors: dict[tuple[Platform, int, str], list[float]] = defaultdict(list)
-    for chunk in chunks:
-        error = chunk.errors(network).abs()
-        for column, platform in enumerate(chunk.platforms.tolist()):
-            errors[known[platform], chunk.batch_size, chunk.domain] += error[chunk.is_known[:, column], column].tolist()
-    return {key: _conformal_quantile(values) for key, values in errors.items() if values}
-
-
-def _conformal_quantile(values: Sequence[float], coverage: float = 0.9) -> float:
-    """The split-conformal quantile (Vovk et al. 2005; Lei et al., JASA 2018, section 2.2).
-
-    Fewer than 9 values do not determine a 0.9 quantile; twice the largest stands for it then.
-    """
-    rank = int(np.ceil((len(values) + 1) * coverage))
-    return sorted(values)[rank - 1] if rank <= len(values) else 2.0 * max(values)
-
-
-def _domains(tables: Sequence[LatencyTable], known: tuple[Platform, ...]) -> tuple[tuple[Domain, ...], tuple[tuple[int, ...], ...]]:
-    names: dict[tuple[str, str], dict[str, ModelGraph]] = defaultdict(dict)
-    seen: dict[Platform, set[int]] = defaultdict(set)
-    for table in tables:
-        at = (table.domain, str(table.platform.view))
-        names[at].update({graph.key: graph for graph in table.graphs})
-        seen[table.platform].add(list(names).index(at))
-    domains = tuple(Domain.of(domain, list(graphs.values())) for (domain, _), graphs in names.items())
-    return domains, tuple(tuple(sorted(seen[platform])) for platform in known)
+def _start_rates(network: KernelGnnNetwork, splits: Sequence[Split]) -> None:
+    """Start every platform at its non-negative least-squares roofline, so that the residual starts small."""
+    work: dict[int, list[NDArray[np.float64]]] = defaultdict(list)
+    for split in splits:
+        by_graph = split.batch.work_by_graph()
+        for column, platform in enumerate(split.platforms.tolist()):
+            rows = split.learned[~split.log_ms[split.learned, column].isnan().numpy()]
+            latency_ms = split.log_ms[rows, column].double().exp().numpy()
+            work[platform].append(np.column_stack([by_graph[rows], latency_ms]))
+    for platform, parts in work.items():
+        known = np.vstack(parts)
+        relative = known[:, :-1] / known[:, -1:]
+        scale = relative.mean(0)
+        share = np.maximum(nnls(relative / scale, np.ones(len(known)))[0], LEAST_SHARE)
+        network.rates[:, platform] = torch.from_numpy(np.log(share / scale)).float().expand(1, N_RATES)
+        network.overhead[:, platform] = float(np.log(LEAST_SHARE * np.median(known[:, -1])))
