@@ -26,6 +26,7 @@ from .prediction import Prediction
 from .predictor import LatencyPredictor
 from .search_space import Parameter, SearchSpace
 from .timing_protocol import TimingProtocol
+from .training import TrainingRun, TrainingState
 
 __all__ = [
     "INPUT",
@@ -59,6 +60,8 @@ __all__ = [
     "Source",
     "Spent",
     "TimingProtocol",
+    "TrainingRun",
+    "TrainingState",
     "UnknownNameError",
     "UnknownPlatformError",
     "UnsupportedError",

@@ -15,6 +15,7 @@ from .graph import ModelGraph
 from .latency_table import LatencyTable
 from .platform import Platform
 from .prediction import Prediction
+from .training import TrainingRun, WholeTraining
 
 
 class LatencyPredictor(ABC):
@@ -43,6 +44,37 @@ class LatencyPredictor(ABC):
     @abstractmethod
     def fit(self, tables: Sequence[LatencyTable], seed: int = 0) -> Self:
         """Return a predictor of the same settings, trained on ``tables`` alone."""
+
+    def start_training(
+        self,
+        tables: Sequence[LatencyTable],
+        seed: int = 0,
+        from_scratch: bool = True,
+        device: str = "cpu",  # noqa: ARG002 - fit() runs where it likes
+    ) -> TrainingRun:
+        """Return a training on ``tables`` that is run epoch by epoch and can be stopped and resumed.
+
+        ``fit`` is one whole such training. A predictor that has no epochs needs not override this.
+
+        Args:
+            tables: Training networks: what is to choose the stop, calibrate or test is not among them.
+            seed: Of everything that is drawn.
+            from_scratch: Take the settings alone; False goes on from what this predictor has learned.
+            device: Where to train, as PyTorch names devices.
+
+        Raises:
+            InvalidSettingError: If ``tables`` hold no network.
+            UnsupportedError: If this kind of predictor cannot go on from what it has learned.
+        """
+        return WholeTraining(self, tables, seed, from_scratch)
+
+    def calibrated(self, tables: Sequence[LatencyTable]) -> Self:  # noqa: ARG002 - see below
+        """Return the predictor with intervals made from networks that it did not learn from.
+
+        One whose intervals come from its own training returns itself; platforms and batch sizes that
+        are not in ``tables`` keep the intervals that they have.
+        """
+        return self
 
     @abstractmethod
     def adapt(self, platform: Platform, graphs: Sequence[ModelGraph], latency_ms: ArrayLike, batch_size: int = 1) -> LatencyPredictor:

@@ -17,6 +17,7 @@ _HOMES = {
     "LatencyPredictorContract": "predictor_contract",
     "MeasurementBackendContract": "backend_contract",
     "SearchSpaceContract": "search_space_contract",
+    "TrainingRunContract": "training_contract",
 }
 
 __all__ = sorted(_HOMES)
