@@ -46,9 +46,7 @@ def mondrian_quantiles(scores: Iterable[Score]) -> dict[tuple[str, int, str], fl
     for platform, batch_size, domain, score in scores:
         classes[platform, batch_size, domain].append(score)
         classes[platform, batch_size, EVERY_DOMAIN].append(score)
-    return {
-        key: conformal_quantile(values) for key, values in classes.items() if key[2] == EVERY_DOMAIN or len(values) >= LEAST_BY_DOMAIN
-    }
+    return {key: conformal_quantile(values) for key, values in classes.items() if key[2] == EVERY_DOMAIN or len(values) >= LEAST_BY_DOMAIN}
 
 
 def nearest_quantile(quantiles: Mapping[tuple[str, int, str], float], platform: str, batch_size: int, domain: str) -> float | None:

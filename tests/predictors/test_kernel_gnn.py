@@ -26,7 +26,7 @@ def test_learns_a_device_and_is_right_on_networks_it_has_not_seen(kernel_gnn: Ke
 
 
 def test_a_platform_seen_at_two_batch_sizes_is_priced_at_both() -> None:
-    settings = KernelGnnSettings(width=16, platform_width=4, n_epochs=40, n_graphs=16)
+    settings = KernelGnnSettings(n_members=2, width=16, platform_width=4, n_epochs=40, n_graphs=16)
     tables = [formula_table(EAGER, 80, 2, 0.02, 900.0, 300.0, size) for size in (1, 32)]
     predictor = KernelGnn(settings).fit(tables)
     graphs = draw_graphs(40, 78, EAGER.view)
@@ -36,7 +36,7 @@ def test_a_platform_seen_at_two_batch_sizes_is_priced_at_both() -> None:
 
 
 def test_the_same_seed_trains_the_same_predictor(tables: list[LatencyTable], fresh_graphs: list[ModelGraph]) -> None:
-    settings = KernelGnnSettings(width=8, platform_width=2, n_epochs=2, n_graphs=32)
+    settings = KernelGnnSettings(n_members=2, width=8, platform_width=2, n_epochs=2, n_graphs=32)
     first, second = (KernelGnn(settings).fit(tables, seed=3).predict(fresh_graphs, ENGINE).latency_ms for _ in range(2))
     np.testing.assert_array_equal(first, second)
 
@@ -60,7 +60,10 @@ def test_a_checkpoint_with_foreign_weights_is_refused(kernel_gnn: KernelGnn, tmp
     arrays = load_file(path)
     header_size = int.from_bytes(path.read_bytes()[:8], "little")
     metadata = json.loads(path.read_bytes()[8 : 8 + header_size])["__metadata__"]
-    for name, change in (("network.platforms", np.zeros((2, 9), np.float32)), ("network.rates", np.full((2, 3), np.nan, np.float32))):
+    for name, change in (
+        ("network.platforms", np.zeros((2, 4, 9), np.float32)),
+        ("network.rates", np.full((2, 2, 25, 3), np.nan, np.float32)),
+    ):
         save_file({**arrays, name: change}, path, metadata)
         with pytest.raises(CheckpointError):
             KernelGnn.load(path)
