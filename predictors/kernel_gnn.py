@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import torch
@@ -17,6 +17,9 @@ from .checkpoint import Arrays, read_checkpoint, write_checkpoint
 from .conformal import COVERAGE, EVERY_DOMAIN, deviation, nearest_quantile
 from .familiarity import UNFAMILIAR_SHARE, Domain, domain_arrays, read_domains
 from .kernel_gnn_network import ColourBatch, KernelGnnNetwork
+
+if TYPE_CHECKING:
+    from .kernel_gnn_training import KernelGnnTraining
 
 PLATFORM_CHUNK = 8
 GENERATION = 2
@@ -91,12 +94,17 @@ class KernelGnn(LatencyPredictor):
     @torch.no_grad()
     def member_log_latency(self, batch: ColourBatch, platforms: Sequence[Platform]) -> NDArray[np.float64]:
         """Return float64, shape (graphs, members, platforms): what each member of the ensemble says."""
-        network = self._trained()
+        network = self.trained()
         index = torch.tensor([self.known.index(platform) for platform in platforms])
         chunks = [network(batch, part) for part in torch.split(index, PLATFORM_CHUNK)]
         return torch.cat(chunks, 2).double().numpy()
 
-    def _trained(self) -> KernelGnnNetwork:
+    def trained(self) -> KernelGnnNetwork:
+        """Return the network.
+
+        Raises:
+            CheckpointError: If there is none yet.
+        """
         if self.network is None:
             raise CheckpointError("expected a trained predictor, got one without weights; call fit() or load()")
         return self.network
@@ -120,7 +128,7 @@ class KernelGnn(LatencyPredictor):
         up at most a tenth of its predicted latency. Of several that hold it the widest interval counts.
         """
         at = self.known.index(platform)
-        price = self._trained().price(batch, torch.tensor([at])).mean(0)[:, 0]
+        price = self.trained().price(batch, torch.tensor([at])).mean(0)[:, 0]
         total = batch.sum_by_graph(price).double().numpy()
         everywhere = nearest_quantile(self.quantiles, str(platform), batch_size, EVERY_DOMAIN)
         fallback = 1.0 if everywhere is None else everywhere
@@ -137,7 +145,22 @@ class KernelGnn(LatencyPredictor):
     def fit(self, tables: Sequence[LatencyTable], seed: int = 0) -> Self:
         from .kernel_gnn_fit import fitted
 
-        return replace(self, **fitted(self.settings, tables, seed))
+        return fitted(replace(self, network=None, known=(), quantiles={}, domains=(), seen=()), tables, seed)
+
+    def start_training(
+        self, tables: Sequence[LatencyTable], seed: int = 0, from_scratch: bool = True, device: str = "cpu"
+    ) -> KernelGnnTraining:
+        from .kernel_gnn_training import KernelGnnTraining
+
+        start = replace(self, network=None, known=(), quantiles={}, domains=(), seen=()) if from_scratch else self
+        return KernelGnnTraining(start, tables, seed, from_scratch, device)
+
+    def calibrated(self, tables: Sequence[LatencyTable]) -> Self:
+        from .kernel_gnn_fit import quantiles_of
+
+        told = quantiles_of(self, tables)
+        at = {key[:2] for key in told}
+        return replace(self, quantiles={**{key: value for key, value in self.quantiles.items() if key[:2] not in at}, **told})
 
     def adapt(self, platform: Platform, graphs: Sequence[ModelGraph], latency_ms: ArrayLike, batch_size: int = 1) -> LatencyPredictor:
         from .adapted import AdaptedPredictor
@@ -154,7 +177,7 @@ class KernelGnn(LatencyPredictor):
 
     def to_arrays(self) -> tuple[Arrays, dict[str, Any]]:
         """Return weights and settings, as a checkpoint holds them."""
-        arrays: Arrays = {f"network.{name}": tensor.numpy() for name, tensor in self._trained().state_dict().items()}
+        arrays: Arrays = {f"network.{name}": tensor.numpy() for name, tensor in self.trained().state_dict().items()}
         arrays |= domain_arrays(self.domains)
         settings = {
             "generation": GENERATION,

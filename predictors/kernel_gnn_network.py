@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -90,6 +90,13 @@ class ColourBatch:
             self.count_of[pairs],
             len(graphs),
         )
+
+    def to(self, device: torch.device) -> ColourBatch:
+        """Return the tensors on a device."""
+        if device.type == "cpu":
+            return self
+        tensors = {name: value.to(device) for name, value in vars(self).items() if isinstance(value, Tensor)}
+        return replace(self, **tensors)
 
     def work_by_graph(self) -> NDArray[np.float64]:
         """Return float64, shape (graphs, N_RATES): launches, FLOPs and bytes of each graph."""

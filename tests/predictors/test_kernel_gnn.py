@@ -8,12 +8,23 @@ import pytest
 from safetensors.numpy import load_file, save_file
 from scipy.stats import spearmanr
 
-from nnlqp_nas.core import CheckpointError, LatencyTable, ModelGraph
+from nnlqp_nas.core import CheckpointError, LatencyPredictor, LatencyTable, ModelGraph
 from nnlqp_nas.predictors.kernel_gnn import KernelGnn, KernelGnnSettings
 from nnlqp_nas.predictors.operator_linear import OperatorLinear
 from nnlqp_nas.search_spaces.mobilenetv3 import MobileNetV3
+from nnlqp_nas.testing import TrainingRunContract
 
 from .conftest import EAGER, ENGINE, draw_graphs, formula_ms, formula_table
+
+
+class TestKernelGnnTraining(TrainingRunContract):
+    @pytest.fixture
+    def untrained(self) -> LatencyPredictor:
+        return KernelGnn(KernelGnnSettings(n_members=2, width=8, platform_width=2, n_epochs=4, n_graphs=16))
+
+    @pytest.fixture
+    def training_tables(self) -> list[LatencyTable]:
+        return [formula_table(ENGINE, 40, 1, 0.005, 40.0, 10.0), formula_table(EAGER, 40, 2, 0.02, 900.0, 300.0)]
 
 
 def test_learns_a_device_and_is_right_on_networks_it_has_not_seen(kernel_gnn: KernelGnn) -> None:
