@@ -22,6 +22,8 @@ _SCHEMA = pa.schema(
         ("platform", pa.string()),
         ("batch_size", pa.int32()),
         ("latency_ms", pa.float64()),
+        ("raw_ms", pa.float64()),
+        ("drift", pa.float64()),
         ("std_ms", pa.float64()),
         ("low_ms", pa.float64()),
         ("high_ms", pa.float64()),
@@ -49,7 +51,9 @@ class LatencyRow:
         graph_key: Structural key in the platform's view.
         platform: Platform name.
         batch_size: Inputs per run.
-        latency_ms: Median of the runs; None where it failed.
+        latency_ms: Median of the runs, corrected for the machine's drift; None where it failed.
+        raw_ms: The same as it was measured; None where nothing was corrected.
+        drift: How much slower than usual the machine was: ``raw_ms / latency_ms``.
         std_ms, low_ms, high_ms: Standard deviation and quartiles of the runs.
         n_runs: Number of counted runs.
         host: Machine that measured.
@@ -65,6 +69,8 @@ class LatencyRow:
     platform: str
     batch_size: int
     latency_ms: float | None = None
+    raw_ms: float | None = None
+    drift: float = 1.0
     std_ms: float | None = None
     low_ms: float | None = None
     high_ms: float | None = None
