@@ -15,7 +15,7 @@ from nnlqp_nas.core import CheckpointError, InvalidSettingError, LatencyPredicto
 
 from .checkpoint import Arrays, read_checkpoint, write_checkpoint
 from .conformal import COVERAGE, EVERY_DOMAIN, deviation, nearest_quantile
-from .familiarity import UNFAMILIAR_SHARE, Domain, domain_arrays, read_domains
+from .familiarity import UNFAMILIAR_SHARE, Domain, Places, domain_arrays, read_domains, totals
 from .kernel_gnn_network import ColourBatch, KernelGnnNetwork
 
 if TYPE_CHECKING:
@@ -109,34 +109,34 @@ class KernelGnn(LatencyPredictor):
             raise CheckpointError("expected a trained predictor, got one without weights; call fit() or load()")
         return self.network
 
+    @torch.no_grad()
     def _predict(self, graphs: Sequence[ModelGraph], platform: Platform, batch_size: int) -> Prediction:
-        batch = ColourBatch.of(graphs, batch_size)
-        members = self.member_log_latency(batch, [platform])[:, :, 0]
+        batch, at = ColourBatch.of(graphs, batch_size), torch.tensor([self.known.index(platform)])
+        price = self.trained().price(batch, at)
+        members = self.trained().log_total(batch, price, at)[:, :, 0].double().numpy()
         log_ms = members.mean(1)
-        reach, is_far = self._reach(graphs, batch, platform, batch_size)
+        reach, is_far = self._reach(graphs, batch, price.mean(0)[:, 0], platform, batch_size)
         margin = reach * deviation(members)
         margin = np.where(is_far, np.maximum(margin, self.far_error), margin)
         return Prediction(np.exp(log_ms), np.exp(log_ms - margin), np.exp(log_ms + margin), is_far, COVERAGE)
 
-    @torch.no_grad()
     def _reach(
-        self, graphs: Sequence[ModelGraph], batch: ColourBatch, platform: Platform, batch_size: int
+        self, graphs: Sequence[ModelGraph], batch: ColourBatch, price: torch.Tensor, platform: Platform, batch_size: int
     ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
         """Return how many deviations each interval reaches, and whether no domain seen on ``platform`` holds the network.
 
         A domain holds a network if its size lies in the domain's range, and kernels outside the domain's ranges make
         up at most a tenth of its predicted latency. Of several that hold it the widest interval counts.
         """
-        at = self.known.index(platform)
-        price = self.trained().price(batch, torch.tensor([at])).mean(0)[:, 0]
         total = batch.sum_by_graph(price).double().numpy()
         everywhere = nearest_quantile(self.quantiles, str(platform), batch_size, EVERY_DOMAIN)
         fallback = 1.0 if everywhere is None else everywhere
         reach, is_held = np.full(len(graphs), -np.inf), np.zeros(len(graphs), dtype=bool)
-        for domain in (self.domains[i] for i in self.seen[at]):
-            strange = torch.from_numpy(~domain.knows(batch.operators))[batch.first]
+        places, sizes = Places.of(batch.operators), totals(graphs)
+        for domain in (self.domains[i] for i in self.seen[self.known.index(platform)]):
+            strange = torch.from_numpy(~domain.knows(places))[batch.first]
             share = batch.sum_by_graph(price * strange).double().numpy() / np.maximum(total, 1e-12)
-            holds = np.array([domain.knows_size(graph) for graph in graphs]) & (share <= UNFAMILIAR_SHARE)
+            holds = domain.knows_totals(sizes) & (share <= UNFAMILIAR_SHARE)
             own = nearest_quantile(self.quantiles, str(platform), batch_size, domain.name)
             reach = np.where(holds, np.maximum(reach, fallback if own is None else own), reach)
             is_held |= holds

@@ -158,7 +158,11 @@ class KernelGnnNetwork(nn.Module):
         Returns:
             float32, shape (graphs, members, p), natural logarithm of milliseconds.
         """
-        total = batch.sum_by_graph(self.price(batch, platforms).transpose(0, 1))
+        return self.log_total(batch, self.price(batch, platforms), platforms)
+
+    def log_total(self, batch: ColourBatch, price: Tensor, platforms: Tensor) -> Tensor:
+        """Return what :meth:`forward` does, from the prices of the colours."""
+        total = batch.sum_by_graph(price.transpose(0, 1))
         return torch.log(total + self.overhead[:, platforms].exp())
 
     def price(self, batch: ColourBatch, platforms: Tensor) -> Tensor:
