@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -117,7 +118,7 @@ def _cell(
 ) -> dict[str, dict[str, Result]]:
     data = digest_of([*train, *tests.values()])
     key = {"part": part, "seed": seed, "method": method, "settings": dict(settings), "data": data}
-    result = cells.look_up_or_run(key, lambda: learn_and_judge(method, settings, train, tests, seed))
+    result = cells.look_up_or_run(key, partial(learn_and_judge, method, settings, train, tests, seed))
     return {name: judged for name, judged in result.items() if name != "seconds"}
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -145,14 +145,18 @@ class KernelGnn(LatencyPredictor):
     def fit(self, tables: Sequence[LatencyTable], seed: int = 0) -> Self:
         from .kernel_gnn_fit import fitted
 
-        return fitted(replace(self, network=None, known=(), quantiles={}, domains=(), seen=()), tables, seed)
+        found = fitted(self._untrained(), tables, seed)
+        return replace(self, **{one.name: getattr(found, one.name) for one in fields(self)})
+
+    def _untrained(self) -> Self:
+        return replace(self, network=None, known=(), quantiles={}, domains=(), seen=())
 
     def start_training(
         self, tables: Sequence[LatencyTable], seed: int = 0, from_scratch: bool = True, device: str = "cpu"
     ) -> KernelGnnTraining:
         from .kernel_gnn_training import KernelGnnTraining
 
-        start = replace(self, network=None, known=(), quantiles={}, domains=(), seen=()) if from_scratch else self
+        start = self._untrained() if from_scratch else self
         return KernelGnnTraining(start, tables, seed, from_scratch, device)
 
     def calibrated(self, tables: Sequence[LatencyTable]) -> Self:

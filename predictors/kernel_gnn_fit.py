@@ -62,8 +62,8 @@ def split_tables(tables: Sequence[LatencyTable], seed: int) -> tuple[list[Latenc
     for table in tables:
         places = np.array([part_of[table.domain, graph.key] for graph in table.graphs])
         for number, part in enumerate(parts):
-            rows = np.flatnonzero(places == number)
-            if len(rows):
+            rows = np.flatnonzero(places == number).tolist()
+            if rows:
                 part.append(replace(table, graphs=[table.graphs[i] for i in rows], latency_ms=table.latency_ms[rows]))
     return parts
 
