@@ -121,9 +121,7 @@ def run(
                 train, test = _task(tables, family, seed)
                 changed = settings.get(method, {})
                 key = {"family": family, "seed": seed, "method": method, "settings": dict(changed), "data": digest_of([*train, test])}
-                result = cells.look_up_or_run(
-                    key, lambda m=method, c=changed, a=train, b=test, s=seed: learn_and_judge(m, c, a, {"": b}, s)
-                )
+                result = cells.look_up_or_run(key, partial(learn_and_judge, method, changed, train, {"": test}, seed))
                 for name, judged in result.items():
                     if name != "seconds":
                         found.setdefault(name, {}).setdefault(family, []).append(judged[""])
