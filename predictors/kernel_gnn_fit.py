@@ -91,7 +91,7 @@ def stopped(start: KernelGnn, learned: Sequence[LatencyTable], validated: Sequen
 @torch.no_grad()
 def _mean_error(predictor: KernelGnn, lessons: Sequence[Lesson]) -> float:
     """Return the mean absolute log error of the members' mean."""
-    errors = [lesson.errors(predictor.trained(), np.arange(len(lesson)), _CPU).mean(-1).abs() for lesson in lessons]
+    errors = [lesson.errors(predictor.trained(), np.arange(len(lesson)), _CPU)[0].mean(-1).abs() for lesson in lessons]
     return float(torch.cat(errors).mean())
 
 

@@ -168,11 +168,17 @@ class KernelGnnNetwork(nn.Module):
 
     def price(self, batch: ColourBatch, platforms: Tensor) -> Tensor:
         """Return float32, shape (members, colours, p): milliseconds of one kernel of each colour."""
-        residual = self.factors(batch) @ self.platforms[:, :, platforms]
-        bounded = LARGEST_RESIDUAL * torch.tanh(residual / LARGEST_RESIDUAL)
+        return self.base(batch, platforms) * self.residual(batch, platforms).exp()
+
+    def base(self, batch: ColourBatch, platforms: Tensor) -> Tensor:
+        """Return float32, shape (members, colours, p): milliseconds by the rooflines alone."""
         rates = self.rates[:, platforms].exp()
-        base = torch.einsum("cr,mpcr->mcp", batch.work, rates[:, :, batch.kind])
-        return base * bounded.exp()
+        return torch.einsum("cr,mpcr->mcp", batch.work, rates[:, :, batch.kind])
+
+    def residual(self, batch: ColourBatch, platforms: Tensor) -> Tensor:
+        """Return float32, shape (members, colours, p): logarithm of what the surroundings do to a price."""
+        unbounded = self.factors(batch) @ self.platforms[:, :, platforms]
+        return LARGEST_RESIDUAL * torch.tanh(unbounded / LARGEST_RESIDUAL)
 
     def factors(self, batch: ColourBatch) -> Tensor:
         """Return float32, shape (members, colours, platform_width): what the platforms' embeddings are held against."""

@@ -26,9 +26,10 @@ if TYPE_CHECKING:
 WARMING = 0.15
 """Share of the epochs in which the step size rises; then it falls to 0 along a cosine."""
 
-RATE_DECAY = 1e-3
+RATE_DECAY = 1e-2
+RESIDUAL_DECAY = 0.1
 HUBER = 0.1
-LEAST_SHARE = 0.03
+LEAST_SHARE = 0.005
 """Least share of the latency that a platform's roofline gives to launches, FLOPs and bytes each when training starts."""
 
 
@@ -53,11 +54,14 @@ class Lesson:
     def __len__(self) -> int:
         return len(self.domains)
 
-    def errors(self, network: KernelGnnNetwork, rows: NDArray[np.int64], device: torch.device) -> Tensor:
-        """Return float32, shape (known values, members), log errors on some networks."""
+    def errors(self, network: KernelGnnNetwork, rows: NDArray[np.int64], device: torch.device) -> tuple[Tensor, Tensor]:
+        """Return log errors on some networks, float32, shape (known values, members), and the mean square of the residuals."""
         truth = self.log_ms[rows].to(device)
-        error = network(self.batch.part(rows).to(device), self.platforms.to(device)) - truth[:, None]
-        return error.transpose(1, 2)[~truth.isnan()]
+        batch, platforms = self.batch.part(rows).to(device), self.platforms.to(device)
+        residual = network.residual(batch, platforms)
+        predicted = network.log_total(batch, network.base(batch, platforms) * residual.exp(), platforms)
+        error = predicted - truth[:, None]
+        return error.transpose(1, 2)[~truth.isnan()], residual.square().mean()
 
 
 def lessons_of(tables: Sequence[LatencyTable], known: Sequence[Platform]) -> list[Lesson]:
@@ -128,11 +132,12 @@ class KernelGnnTraining(TorchTraining):
         self._finish_epoch(0.0)
 
     def _loss(self, rows: NDArray[np.int64]) -> Tensor:
-        errors = [lesson.errors(self._gnn, part, self.device) for lesson, part in self._by_lesson(rows)]
+        errors, residuals = zip(*(lesson.errors(self._gnn, part, self.device) for lesson, part in self._by_lesson(rows)), strict=True)
         error = torch.cat(errors)
         # A sum over members: each descends as it would alone, however many there are.
         loss = huber_loss(error, torch.zeros_like(error), delta=HUBER) * error.shape[1]
-        return loss + RATE_DECAY * (self._gnn.rates - self._rates).square().mean()
+        shrunk = RATE_DECAY * (self._gnn.rates - self._rates).square().mean() + RESIDUAL_DECAY * torch.stack(residuals).mean()
+        return loss + shrunk * error.shape[1]
 
     def _by_lesson(self, rows: NDArray[np.int64]) -> Iterator[tuple[Lesson, NDArray[np.int64]]]:
         lesson_of = np.searchsorted(self._firsts, rows, side="right") - 1
@@ -184,7 +189,7 @@ def start_rates(network: KernelGnnNetwork, lessons: Sequence[Lesson]) -> None:
         scale = relative.mean(0)
         share = np.maximum(nnls(relative / scale, np.ones(len(known)))[0], LEAST_SHARE)
         network.rates[:, platform] = torch.from_numpy(np.log(share / scale)).float().expand(1, N_RATES)
-        network.overhead[:, platform] = float(np.log(LEAST_SHARE * np.median(known[:, -1])))
+        network.overhead[:, platform] = float(np.log(LEAST_SHARE * np.min(known[:, -1])))
 
 
 @torch.no_grad()

@@ -37,6 +37,17 @@ KINDS = (
 )
 """What kinds of operator the features tell apart; a ``move`` costs nothing where it is a view, a ``copy`` never is one."""
 
+GROUPS = {
+    "convolution": ("conv", "conv_pointwise", "conv_depthwise", "conv_grouped"),
+    "product": ("linear", "matmul"),
+    "activation": ("relu", "clip", "sigmoid", "hard_sigmoid", "hard_swish", "gelu"),
+    "bounding": ("relu", "clip"),
+    "arithmetic": ("add", "mul", "elementwise", "normalise"),
+    "pooling": ("max_pool", "avg_pool", "global_pool"),
+    "layout": ("concat", "copy", "move", "input"),
+}
+"""Kinds that engines treat alike: what is learned of one holds, until told otherwise, for one that was never seen."""
+
 MEASURES = (
     "log2_flops",
     "log2_read_bytes",
@@ -67,7 +78,8 @@ TRAITS = (
 )
 """Further traits, each from 0 to 1."""
 
-N_FEATURES = len(KINDS) + len(MEASURES) + len(TRAITS)
+N_KINDS = len(KINDS) + len(GROUPS)
+N_FEATURES = N_KINDS + len(MEASURES) + len(TRAITS)
 
 _KIND_OF = {
     "Gemm": "linear",
@@ -189,7 +201,7 @@ def _traits(operator: Operator) -> tuple[float, ...]:
 
 @lru_cache(maxsize=1 << 17)
 def features(operator: Operator, batch_size: int) -> tuple[float, ...]:
-    """Return :data:`N_FEATURES` numbers of order 1: kind one-hot, measures over 10, traits."""
+    """Return :data:`N_FEATURES` numbers of order 1: kind one-hot, its groups, measures over 10, traits."""
     kind = kind_of(operator)
-    one_hot = tuple(float(kind == name) for name in KINDS)
+    one_hot = *(float(kind == name) for name in KINDS), *(float(kind in members) for members in GROUPS.values())
     return one_hot + tuple(value / 10.0 for value in measures(operator, batch_size)) + _traits(operator)

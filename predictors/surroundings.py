@@ -12,13 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .colouring import Colouring, Round
-from .operator_features import KINDS, N_FEATURES, features
+from .operator_features import N_FEATURES, N_KINDS, features
 
 N_ROUNDS = 2
 """Rounds of colouring that the numbers need."""
 
 N_DEGREES = 2
-N_SURROUNDINGS = 3 * N_FEATURES + N_DEGREES + 4 * len(KINDS)
+N_SURROUNDINGS = 3 * N_FEATURES + N_DEGREES + 4 * N_KINDS
 """Own features; means over what is read and over the readers; both numbers; kinds two edges away, in all four directions."""
 
 _Numbers = NDArray[np.float32]
@@ -31,7 +31,7 @@ def surroundings(colouring: Colouring, batch_size: int) -> _Numbers:
     n = len(first.own)
     (read, n_read), (reader, n_readers) = _mean(own, first.reads, n), _mean(own, first.read_by, n)
     near = np.hstack([own[first.own], read, reader, np.log2(1.0 + np.stack([n_read, n_readers], 1), dtype=np.float32)])
-    kinds = np.hstack([read[:, : len(KINDS)], reader[:, : len(KINDS)]])
+    kinds = np.hstack([read[:, : N_KINDS], reader[:, : N_KINDS]])
     return np.hstack([near[second.own], *_far(kinds, second)])
 
 

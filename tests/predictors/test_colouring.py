@@ -8,7 +8,7 @@ import torch
 from nnlqp_nas.core import ModelGraph
 from nnlqp_nas.predictors.colouring import colour
 from nnlqp_nas.predictors.kernel_gnn_network import ColourBatch, KernelGnnNetwork
-from nnlqp_nas.predictors.operator_features import KINDS, N_FEATURES, features
+from nnlqp_nas.predictors.operator_features import N_FEATURES, N_KINDS, features
 
 from .conftest import draw_graphs
 
@@ -26,11 +26,11 @@ def _node_by_node(graph: ModelGraph, batch_size: int) -> np.ndarray:
             readers[source].append(node)
     read = [_mean([own[i] for i in sources], N_FEATURES) for sources in graph.sources]
     reader = [_mean([own[i] for i in nodes], N_FEATURES) for nodes in readers]
-    kinds = [np.concatenate([a[: len(KINDS)], b[: len(KINDS)]]) for a, b in zip(read, reader, strict=True)]
+    kinds = [np.concatenate([a[: N_KINDS], b[: N_KINDS]]) for a, b in zip(read, reader, strict=True)]
     rows = []
     for node, sources in enumerate(graph.sources):
         degrees = np.log2([1.0 + len(sources), 1.0 + len(readers[node])])
-        far = [_mean([kinds[i] for i in nodes], 2 * len(KINDS)) for nodes in (sources, readers[node])]
+        far = [_mean([kinds[i] for i in nodes], 2 * N_KINDS) for nodes in (sources, readers[node])]
         rows.append(np.concatenate([own[node], read[node], reader[node], degrees, *far]))
     return np.array(rows)
 
