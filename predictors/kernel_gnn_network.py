@@ -17,13 +17,16 @@ from nnlqp_nas.graphs import operator_cost
 
 from .colouring import colour
 from .operator_features import KINDS, kind_of
-from .surroundings import N_ROUNDS, N_SURROUNDINGS, surroundings
+from .surroundings import N_ROUNDS, N_SURROUNDINGS, follows_alone, surroundings
 
 N_RATES = 3
 """Rates of the roofline: a launch, a flop, a byte."""
 
 LARGEST_RESIDUAL = 3.0
 """How far, in natural logarithms, surroundings may move a price from its roofline."""
+
+N_SLOTS = 2 * len(KINDS)
+"""Rooflines of a platform: one for every kind of operator, and one for the same kind right behind a convolution."""
 
 _UNLAUNCHED = frozenset({"input", "move"})
 
@@ -36,7 +39,7 @@ class ColourBatch:
         operators: The distinct operators.
         first: int64, shape (colours,), the operator of each colour.
         surroundings: float32, shape (colours, N_SURROUNDINGS).
-        kind: int64, shape (colours,), positions in ``KINDS``.
+        slot: int64, shape (colours,), which roofline holds: the kind's position in ``KINDS``, plus their number behind a convolution.
         work: float32, shape (colours, N_RATES): launches, FLOPs, bytes moved.
         graph_of: int64, shape (pairs,), sorted: a graph ...
         colour_of: int64, shape (pairs,): ... has this colour ...
@@ -47,7 +50,7 @@ class ColourBatch:
     operators: tuple[Operator, ...]
     first: Tensor
     surroundings: Tensor
-    kind: Tensor
+    slot: Tensor
     work: Tensor
     graph_of: Tensor
     colour_of: Tensor
@@ -61,11 +64,12 @@ class ColourBatch:
         first = colouring.last_to_first()
         kinds = np.array([KINDS.index(kind_of(operator)) for operator in colouring.operators])
         work = np.array([_work(operator, batch_size) for operator in colouring.operators], dtype=np.float32)
+        numbers = surroundings(colouring, batch_size)
         return cls(
             colouring.operators,
             torch.from_numpy(first),
-            torch.from_numpy(surroundings(colouring, batch_size)),
-            torch.from_numpy(kinds[first]),
+            torch.from_numpy(numbers),
+            torch.from_numpy(kinds[first] + len(KINDS) * follows_alone(numbers)),
             torch.from_numpy(work[first]),
             torch.from_numpy(colouring.graph_of),
             torch.from_numpy(colouring.colour_of),
@@ -84,7 +88,7 @@ class ColourBatch:
             self.operators,
             self.first[kept],
             self.surroundings[kept],
-            self.kind[kept],
+            self.slot[kept],
             self.work[kept],
             torch.from_numpy(np.repeat(np.arange(len(graphs)), sizes)),
             colour_of,
@@ -98,6 +102,17 @@ class ColourBatch:
             return self
         tensors: dict[str, Any] = {name: value.to(device) for name, value in vars(self).items() if isinstance(value, Tensor)}
         return replace(self, **tensors)
+
+    @property
+    def kind(self) -> Tensor:
+        """The kind of each colour, int64, shape (colours,), positions in ``KINDS``."""
+        return self.slot % len(KINDS)
+
+    def work_by_slot(self) -> NDArray[np.float64]:
+        """Return float64, shape (graphs, N_SLOTS, N_RATES): launches, FLOPs and bytes of each graph by roofline."""
+        index = self.graph_of * N_SLOTS + self.slot[self.colour_of]
+        spread = (self.work[self.colour_of] * self.count_of[:, None]).double()
+        return torch.zeros(self.n_graphs * N_SLOTS, N_RATES).double().index_add(0, index, spread).reshape(-1, N_SLOTS, N_RATES).numpy()
 
     def work_by_graph(self) -> NDArray[np.float64]:
         """Return float64, shape (graphs, N_RATES): launches, FLOPs and bytes of each graph."""
@@ -145,7 +160,7 @@ class KernelGnnNetwork(nn.Module):
         self.second_bias = nn.Parameter(torch.zeros(n_members, 1, width))
         self.third = nn.Parameter(_drawn(n_members, width, platform_width))
         self.platforms = nn.Parameter(torch.randn(n_members, platform_width, n_platforms) * 0.3)
-        self.rates = nn.Parameter(torch.zeros(n_members, n_platforms, len(KINDS), N_RATES))
+        self.rates = nn.Parameter(torch.zeros(n_members, n_platforms, N_SLOTS, N_RATES))
         self.overhead = nn.Parameter(torch.full((n_members, n_platforms), -6.0))
         self.dropout = nn.Dropout(dropout)
 
@@ -173,7 +188,7 @@ class KernelGnnNetwork(nn.Module):
     def base(self, batch: ColourBatch, platforms: Tensor) -> Tensor:
         """Return float32, shape (members, colours, p): milliseconds by the rooflines alone."""
         rates = self.rates[:, platforms].exp()
-        return torch.einsum("cr,mpcr->mcp", batch.work, rates[:, :, batch.kind])
+        return torch.einsum("cr,mpcr->mcp", batch.work, rates[:, :, batch.slot])
 
     def residual(self, batch: ColourBatch, platforms: Tensor) -> Tensor:
         """Return float32, shape (members, colours, p): logarithm of what the surroundings do to a price."""

@@ -17,7 +17,7 @@ from torch.nn.functional import huber_loss
 
 from nnlqp_nas.core import InvalidSettingError, LatencyTable, ModelGraph, Platform
 
-from .kernel_gnn_network import N_RATES, ColourBatch, KernelGnnNetwork
+from .kernel_gnn_network import ColourBatch, KernelGnnNetwork
 from .torch_training import TorchTraining
 
 if TYPE_CHECKING:
@@ -30,7 +30,10 @@ RATE_DECAY = 1e-2
 RESIDUAL_DECAY = 0.1
 HUBER = 0.1
 LEAST_SHARE = 0.005
-"""Least share of the latency that a platform's roofline gives to launches, FLOPs and bytes each when training starts."""
+"""Least share of the latency that a platform's rooflines give to launches, FLOPs and bytes each when training starts."""
+
+RELATIVE_NOISE, PRIOR_DEVIATION, LEAST_FACTOR = 0.05, 0.5, 0.05
+"""Of the start: how far rooflines miss a latency, how far a kind's rates lie from those of all kinds, and how far below at most."""
 
 
 @dataclass(frozen=True)
@@ -176,20 +179,44 @@ def _set_scales(network: KernelGnnNetwork, lessons: Sequence[Lesson]) -> None:
 
 @torch.no_grad()
 def start_rates(network: KernelGnnNetwork, lessons: Sequence[Lesson]) -> None:
-    """Start every platform at its non-negative least-squares roofline, so that the residual starts small."""
+    """Start every platform at rooflines that fit its latencies, so that the residual starts small."""
     work: dict[int, list[NDArray[np.float64]]] = defaultdict(list)
+    latency_ms: dict[int, list[NDArray[np.float64]]] = defaultdict(list)
     for lesson in lessons:
-        by_graph = lesson.batch.work_by_graph()
+        by_slot = lesson.batch.work_by_slot()
         for column, platform in enumerate(lesson.platforms.tolist()):
             rows = np.flatnonzero(~lesson.log_ms[:, column].isnan().numpy())
-            work[platform].append(np.column_stack([by_graph[rows], lesson.log_ms[rows, column].double().exp().numpy()]))
+            work[platform].append(by_slot[rows])
+            latency_ms[platform].append(lesson.log_ms[rows, column].double().exp().numpy())
     for platform, parts in work.items():
-        known = np.vstack(parts)
-        relative = known[:, :-1] / known[:, -1:]
-        scale = relative.mean(0)
-        share = np.maximum(nnls(relative / scale, np.ones(len(known)))[0], LEAST_SHARE)
-        network.rates[:, platform] = torch.from_numpy(np.log(share / scale)).float().expand(1, N_RATES)
-        network.overhead[:, platform] = float(np.log(LEAST_SHARE * np.min(known[:, -1])))
+        rates, overhead_ms = roofline(np.concatenate(parts), np.concatenate(latency_ms[platform]))
+        network.rates[:, platform] = torch.from_numpy(np.log(rates)).float()
+        network.overhead[:, platform] = float(np.log(overhead_ms))
+
+
+def roofline(work: NDArray[np.float64], latency_ms: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:
+    """Fit launch, FLOP and byte rates by non-negative least squares on the relative error.
+
+    First one rate of each for all kernels; then rates for every slot with a normal prior around those, so that
+    a slot of which little was seen keeps them.
+
+    Args:
+        work: Shape (graphs, N_SLOTS, N_RATES).
+        latency_ms: Shape (graphs,).
+
+    Returns:
+        Rates, shape (N_SLOTS, N_RATES), milliseconds a unit, and what a run costs besides, milliseconds; all above 0.
+    """
+    relative = work / latency_ms[:, None, None]
+    total = relative.sum(1)
+    scale = np.maximum(total.mean(0), 1e-30)
+    common = np.maximum(nnls(total / scale, np.ones(len(total)))[0], LEAST_SHARE) / scale
+    shares = (relative * common).reshape(len(relative), -1)
+    stiffness = RELATIVE_NOISE / PRIOR_DEVIATION
+    system = np.vstack([shares, stiffness * np.eye(shares.shape[1])])
+    target = np.concatenate([np.ones(len(shares)), np.full(shares.shape[1], stiffness)])
+    factors = np.maximum(nnls(system, target)[0], LEAST_FACTOR)
+    return common * factors.reshape(work.shape[1:]), LEAST_SHARE * float(latency_ms.min())
 
 
 @torch.no_grad()

@@ -11,16 +11,18 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from .colouring import Colouring, Round
-from .operator_features import N_FEATURES, N_KINDS, features
+from .colouring import Colouring
+from .operator_features import GROUPS, KINDS, N_FEATURES, N_KINDS, features
 
 N_ROUNDS = 2
 """Rounds of colouring that the numbers need."""
 
 N_DEGREES = 2
-N_SURROUNDINGS = 3 * N_FEATURES + N_DEGREES + 4 * N_KINDS
-"""Own features; means over what is read and over the readers; both numbers; kinds two edges away, in all four directions."""
+_N_FAR = N_KINDS + 1
+N_SURROUNDINGS = 3 * N_FEATURES + N_DEGREES + 4 * _N_FAR
+"""Own features; means over what is read and over the readers; how many of both; kinds and number two edges away, in all four directions."""
 
+_CONVOLUTION = len(KINDS) + list(GROUPS).index("convolution")
 _Numbers = NDArray[np.float32]
 
 
@@ -30,14 +32,21 @@ def surroundings(colouring: Colouring, batch_size: int) -> _Numbers:
     own = np.array([features(operator, batch_size) for operator in colouring.operators], dtype=np.float32)
     n = len(first.own)
     (read, n_read), (reader, n_readers) = _mean(own, first.reads, n), _mean(own, first.read_by, n)
-    near = np.hstack([own[first.own], read, reader, np.log2(1.0 + np.stack([n_read, n_readers], 1), dtype=np.float32)])
-    kinds = np.hstack([read[:, : N_KINDS], reader[:, : N_KINDS]])
-    return np.hstack([near[second.own], *_far(kinds, second)])
+    degrees = np.log2(1.0 + np.stack([n_read, n_readers], 1), dtype=np.float32)
+    near = np.hstack([own[first.own], read, reader, degrees])
+    kinds = np.hstack([read[:, :N_KINDS], degrees[:, :1], reader[:, :N_KINDS], degrees[:, 1:]])
+    n = len(second.own)
+    return np.hstack([near[second.own], _mean(kinds, second.reads, n)[0], _mean(kinds, second.read_by, n)[0]])
 
 
-def _far(kinds: _Numbers, step: Round) -> tuple[_Numbers, _Numbers]:
-    n = len(step.own)
-    return _mean(kinds, step.reads, n)[0], _mean(kinds, step.read_by, n)[0]
+def follows_alone(numbers: _Numbers) -> NDArray[np.bool_]:
+    """Return bool, shape (colours,): whether a node reads convolutions alone, and is the only one that reads them.
+
+    Engines compute such an activation or sum with the convolution before it, and it costs next to nothing.
+    """
+    reads_convolutions = numbers[:, N_FEATURES + _CONVOLUTION] > 0.0
+    n_readers_of_read = numbers[:, 3 * N_FEATURES + N_DEGREES + 2 * _N_FAR - 1]
+    return np.asarray(reads_convolutions & (n_readers_of_read <= 1.0 + 1e-6))
 
 
 def _mean(values: _Numbers, edges: NDArray[np.int64], n: int) -> tuple[_Numbers, _Numbers]:

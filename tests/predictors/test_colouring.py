@@ -26,12 +26,12 @@ def _node_by_node(graph: ModelGraph, batch_size: int) -> np.ndarray:
             readers[source].append(node)
     read = [_mean([own[i] for i in sources], N_FEATURES) for sources in graph.sources]
     reader = [_mean([own[i] for i in nodes], N_FEATURES) for nodes in readers]
-    kinds = [np.concatenate([a[: N_KINDS], b[: N_KINDS]]) for a, b in zip(read, reader, strict=True)]
+    degree = [np.log2([1.0 + len(sources), 1.0 + len(nodes)]) for sources, nodes in zip(graph.sources, readers, strict=True)]
+    kinds = [np.concatenate([a[:N_KINDS], d[:1], b[:N_KINDS], d[1:]]) for a, b, d in zip(read, reader, degree, strict=True)]
     rows = []
     for node, sources in enumerate(graph.sources):
-        degrees = np.log2([1.0 + len(sources), 1.0 + len(readers[node])])
-        far = [_mean([kinds[i] for i in nodes], 2 * N_KINDS) for nodes in (sources, readers[node])]
-        rows.append(np.concatenate([own[node], read[node], reader[node], degrees, *far]))
+        far = [_mean([kinds[i] for i in nodes], 2 * N_KINDS + 2) for nodes in (sources, readers[node])]
+        rows.append(np.concatenate([own[node], read[node], reader[node], degree[node], *far]))
     return np.array(rows)
 
 
