@@ -67,8 +67,10 @@ def main() -> None:
     parser.add_argument("--predictor", default="kernel_gnn", help="entry point of the predictor to train")
     parser.add_argument("--output", type=Path, default=PRETRAINED / "universal.safetensors")
     parser.add_argument("--rows", type=Path, action="append", metavar="FILE", help="measured rows; the shipped ones unless given")
-    parser.add_argument("--epochs", type=int, default=60)
-    parser.add_argument("--members", type=int, default=4)
+    parser.add_argument("--epochs", type=int, default=40)
+    parser.add_argument("--members", type=int, default=3)
+    parser.add_argument("--width", type=int, default=48)
+    parser.add_argument("--batch", type=int, default=64, help="networks a training step")
     parser.add_argument("--without", action="append", default=[], metavar="SOFTWARE", help="leave out all platforms of this software")
     parser.add_argument("--n-nasbench201", type=int, default=4000)
     parser.add_argument("--n-ofa", type=int, default=1500)
@@ -79,7 +81,13 @@ def main() -> None:
     torch.set_num_threads(arguments.threads)
     rows = read_rows(arguments.rows or sorted(MEASURED.glob("*.parquet")))
     train, test = collect_tables(rows, arguments.n_nasbench201, arguments.n_ofa, arguments.without, arguments.seed)
-    settings = {"n_epochs": arguments.epochs, "n_members": arguments.members, "n_far_folds": N_FAR_FOLDS}
+    settings = {
+        "n_epochs": arguments.epochs,
+        "n_members": arguments.members,
+        "width": arguments.width,
+        "n_graphs": arguments.batch,
+        "n_far_folds": N_FAR_FOLDS,
+    }
     predictor: Any = untrained(arguments.predictor, settings).fit(train, arguments.seed)
     predictor.save(arguments.output)
     errors = judge_all(predictor, test)

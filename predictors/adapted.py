@@ -27,7 +27,7 @@ from .checkpoint import Arrays, read_checkpoint, take, write_checkpoint
 from .conformal import COVERAGE
 from .familiarity import Domain
 from .kernel_gnn import KernelGnn
-from .kernel_gnn_network import ColourBatch
+from .kernel_gnn_network import N_RATES, ColourBatch
 from .operator_features import KINDS
 
 _NORMAL_QUANTILE = 1.645
@@ -44,7 +44,7 @@ class Adaptation:
     The logarithm of the latency is a Gaussian process over features of the pretrained predictor:
     ``own``, its prediction for this very platform where it knows it; ``level`` and ``contrast``, the first
     and the next principal components of its predictions for all other platforms; ``size``, the logarithms
-    of launches, FLOPs and bytes; ``counts``, how many operators of each kind there are.
+    of launches, FLOPs, bytes of activations and of weights; ``counts``, how many operators of each kind there are.
 
     Attributes:
         gp: The fitted process.
@@ -134,7 +134,7 @@ class AdaptedPredictor(LatencyPredictor):
 def _describe(
     base: KernelGnn, graphs: Sequence[ModelGraph], batch_size: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], tuple[Any, ...]]:
-    """Return source predictions (graphs, platforms), sizes and counts (graphs, 3 + kinds), and the operators."""
+    """Return source predictions (graphs, platforms), sizes and counts (graphs, N_RATES + kinds), and the operators."""
     batch = ColourBatch.of(graphs, batch_size)
     source = base.member_log_latency(batch, base.known).mean(1)
     size = np.log(batch.work_by_graph() + 1.0)
@@ -151,7 +151,7 @@ def _features(
     components: NDArray[np.float64],
 ) -> dict[str, NDArray[np.float64]]:
     place = (source[:, _others(base, platform)] - middle) @ components
-    features = {"level": place[:, :1], "contrast": place[:, 1:], "size": size[:, :3], "counts": size[:, 3:]}
+    features = {"level": place[:, :1], "contrast": place[:, 1:], "size": size[:, :N_RATES], "counts": size[:, N_RATES:]}
     if platform in base.known:
         features["own"] = source[:, [base.known.index(platform)]]
     return features

@@ -43,14 +43,14 @@ class KernelGnnSettings:
             ``far_error`` as it is.
     """
 
-    n_members: int = 4
-    width: int = 64
+    n_members: int = 3
+    width: int = 32
     platform_width: int = 16
     dropout: float = 0.05
-    n_epochs: int = 60
+    n_epochs: int = 40
     learning_rate: float = 4e-3
-    weight_decay: float = 1e-2
-    n_graphs: int = 64
+    weight_decay: float = 0.3
+    n_graphs: int = 16
     n_far_folds: int = 0
 
     def __post_init__(self) -> None:

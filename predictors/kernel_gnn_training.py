@@ -26,13 +26,16 @@ if TYPE_CHECKING:
 WARMING = 0.15
 """Share of the epochs in which the step size rises; then it falls to 0 along a cosine."""
 
+LEAST_SPREAD = 0.3
+"""Rare traits are not blown up to unit variance."""
+
 RATE_DECAY = 1e-2
-RESIDUAL_DECAY = 0.1
+RESIDUAL_DECAY = 0.02
 HUBER = 0.1
-LEAST_SHARE = 0.005
+LEAST_SHARE = 0.001
 """Least share of the latency that a platform's rooflines give to launches, FLOPs and bytes each when training starts."""
 
-RELATIVE_NOISE, PRIOR_DEVIATION, LEAST_FACTOR = 0.05, 0.5, 0.05
+RELATIVE_NOISE, PRIOR_DEVIATION, LEAST_FACTOR = 0.1, 0.5, 0.02
 """Of the start: how far rooflines miss a latency, how far a kind's rates lie from those of all kinds, and how far below at most."""
 
 
@@ -174,7 +177,7 @@ def _set_scales(network: KernelGnnNetwork, lessons: Sequence[Lesson]) -> None:
     numbers = torch.cat([lesson.batch.surroundings for lesson in lessons])
     spread = numbers.std(0)
     network.centre.copy_(numbers.mean(0))
-    network.scale.copy_(torch.where(spread > 1e-4, 1.0 / spread.clamp(min=0.05), 0.0))
+    network.scale.copy_(torch.where(spread > 1e-4, 1.0 / spread.clamp(min=LEAST_SPREAD), 0.0))
 
 
 @torch.no_grad()

@@ -10,6 +10,7 @@ from nnlqp_nas.graphs import operator_cost
 
 KINDS = (
     "conv",
+    "conv_stem",
     "conv_pointwise",
     "conv_depthwise",
     "conv_grouped",
@@ -38,7 +39,7 @@ KINDS = (
 """What kinds of operator the features tell apart; a ``move`` costs nothing where it is a view, a ``copy`` never is one."""
 
 GROUPS = {
-    "convolution": ("conv", "conv_pointwise", "conv_depthwise", "conv_grouped"),
+    "convolution": ("conv", "conv_stem", "conv_pointwise", "conv_depthwise", "conv_grouped"),
     "product": ("linear", "matmul"),
     "activation": ("relu", "clip", "sigmoid", "hard_sigmoid", "hard_swish", "gelu"),
     "bounding": ("relu", "clip"),
@@ -130,6 +131,10 @@ _KIND_OF = {
 _ON_LAST_AXIS = frozenset({"MatMul", "Gemm", "Softmax", "LayerNormalization", "Gelu"})
 
 
+LEAST_FILLED = 8
+"""Input channels below which a convolution is a network's first one: no engine fills its vectors with them."""
+
+
 def kind_of(operator: Operator) -> str:
     """Return the kind of an operator, one of :data:`KINDS`."""
     if operator.op_type in ("Conv", "ConvTranspose"):
@@ -141,6 +146,8 @@ def _conv_kind(operator: Operator) -> str:
     groups = operator.attribute("group", 1)
     if groups != 1:
         return "conv_depthwise" if groups == operator.inputs[0][1] else "conv_grouped"
+    if operator.inputs[0][1] < LEAST_FILLED:
+        return "conv_stem"
     kernel = operator.weights[0][2:] if operator.weights else ()
     return "conv_pointwise" if all(size == 1 for size in kernel) else "conv"
 
