@@ -73,7 +73,7 @@ def test_a_checkpoint_with_foreign_weights_is_refused(kernel_gnn: KernelGnn, tmp
     metadata = json.loads(path.read_bytes()[8 : 8 + header_size])["__metadata__"]
     for name, change in (
         ("network.platforms", np.zeros((2, 4, 9), np.float32)),
-        ("network.rates", np.full((2, 2, 25, 3), np.nan, np.float32)),
+        ("network.rates", np.full_like(arrays["network.rates"], np.nan)),
     ):
         save_file({**arrays, name: change}, path, metadata)
         with pytest.raises(CheckpointError):
@@ -81,3 +81,9 @@ def test_a_checkpoint_with_foreign_weights_is_refused(kernel_gnn: KernelGnn, tmp
     save_file(arrays, path, {**metadata, "settings": "{}"})
     with pytest.raises(CheckpointError):
         KernelGnn.load(path)
+
+
+def test_a_checkpoint_of_another_release_is_refused(kernel_gnn: KernelGnn) -> None:
+    arrays, settings = kernel_gnn.to_arrays()
+    with pytest.raises(CheckpointError, match="generation 2, got generation 1"):
+        KernelGnn.from_arrays(arrays, {name: value for name, value in settings.items() if name != "generation"})
