@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 from safetensors.numpy import load_file, save_file
 from scipy.stats import spearmanr
 
-from nnlqp_nas.core import CheckpointError, LatencyPredictor, LatencyTable, ModelGraph
+from nnlqp_nas.core import CheckpointError, InvalidSettingError, LatencyPredictor, LatencyTable, ModelGraph
 from nnlqp_nas.predictors.kernel_gnn import KernelGnn, KernelGnnSettings
 from nnlqp_nas.predictors.operator_linear import OperatorLinear
 from nnlqp_nas.search_spaces.mobilenetv3 import MobileNetV3
@@ -87,3 +88,14 @@ def test_a_checkpoint_of_another_release_is_refused(kernel_gnn: KernelGnn) -> No
     arrays, settings = kernel_gnn.to_arrays()
     with pytest.raises(CheckpointError, match="generation 2, got generation 1"):
         KernelGnn.from_arrays(arrays, {name: value for name, value in settings.items() if name != "generation"})
+
+
+def test_the_error_on_unseen_domains_is_told_by_leaving_domains_out() -> None:
+    settings = KernelGnnSettings(n_members=1, width=8, platform_width=2, n_epochs=2, n_graphs=16, n_far_folds=2)
+    first = formula_table(ENGINE, 20, 1, 0.005, 40.0, 10.0)
+    slower = replace(formula_table(ENGINE, 20, 2, 0.005, 40.0, 10.0), domain="other")
+    alike = KernelGnn(settings).fit([first, slower]).far_error
+    unlike = KernelGnn(settings).fit([first, replace(slower, latency_ms=8.0 * slower.latency_ms)]).far_error
+    assert 0.0 < alike < 1.0 < unlike
+    with pytest.raises(InvalidSettingError, match="2 domains"):
+        KernelGnn(settings).fit([first])
