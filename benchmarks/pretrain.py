@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmarks.evaluation import judge, split, untrained
+from benchmarks.evaluation import OURS, judge, split, untrained
 from benchmarks.record import provenance
 from nnlqp_nas.core import InvalidSettingError, LatencyPredictor, LatencyTable, Platform
 from nnlqp_nas.core.plugins import SPACES, load_plugin
@@ -64,7 +64,6 @@ def judge_all(predictor: LatencyPredictor, tables: Sequence[LatencyTable]) -> li
 def main() -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--predictor", default="kernel_gnn", help="entry point of the predictor to train")
     parser.add_argument("--output", type=Path, default=PRETRAINED / "universal.safetensors")
     parser.add_argument("--rows", type=Path, action="append", metavar="FILE", help="measured rows; the shipped ones unless given")
     parser.add_argument("--epochs", type=int, default=40)
@@ -88,11 +87,11 @@ def main() -> None:
         "n_graphs": arguments.batch,
         "n_far_folds": N_FAR_FOLDS,
     }
-    predictor: Any = untrained(arguments.predictor, settings).fit(train, arguments.seed)
+    predictor: Any = untrained(OURS, settings).fit(train, arguments.seed)
     predictor.save(arguments.output)
     errors = judge_all(predictor, test)
     card = {
-        "predictor": arguments.predictor,
+        "predictor": OURS,
         "command": " ".join(["python -m benchmarks.pretrain", *sys.argv[1:]]),
         "seed": arguments.seed,
         "settings": asdict(predictor.settings),
