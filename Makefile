@@ -13,7 +13,7 @@ search: $(READY)
 test: $(ENGINES)
 	$(BIN)/python -m pytest
 
-check: $(READY)
+check: $(ENGINES)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
@@ -25,7 +25,7 @@ $(READY): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	touch $(READY)
 
-# Every inference engine that pip installs: a test of one that is absent is skipped.
+# Every inference engine that pip installs: a test of one that is absent is skipped, and its types are unknown.
 $(ENGINES): $(READY)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,engines]'
 	touch $(ENGINES)
