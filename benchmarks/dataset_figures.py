@@ -19,6 +19,9 @@ from nnlqp_nas.datasets.measured import MEASURED
 
 from .record import record
 
+_A_LINE = 5
+_FEWEST_DRAWN = 20
+_WIDE = 100.0
 PICTURE = Path(__file__).parent.parent / "docs" / "dataset.png"
 
 
@@ -77,17 +80,26 @@ def _draw(rows: list[LatencyRow]) -> None:
 
     mpl.use("Agg")
     from matplotlib import pyplot as plt
+    from matplotlib import ticker
 
     platforms, families = sorted({row.platform for row in rows}), sorted({row.space for row in rows})
-    figure, places = plt.subplots(1, len(families), figsize=(2.0 * len(families), 0.34 * len(platforms) + 1.6), sharey=True)
-    for axis, family in zip(np.ravel(places), families, strict=True):
+    n_lines = -(-len(families) // _A_LINE)
+    figure, places = plt.subplots(n_lines, _A_LINE, figsize=(2.4 * _A_LINE, n_lines * (0.22 * len(platforms) + 0.8)), sharey=True)
+    for axis in np.ravel(places)[len(families) :]:
+        axis.set_visible(False)
+    for axis, family in zip(np.ravel(places), families, strict=False):
         for at, platform in enumerate(platforms):
             found = [row.latency_ms for row in rows if row.platform == platform and row.space == family and row.latency_ms]
-            if found:
+            if len(found) >= _FEWEST_DRAWN:
                 axis.boxplot(found, positions=[at], orientation="horizontal", widths=0.7, showfliers=False, medianprops={"color": "C1"})
         axis.set_xscale("log")
+        low, high = axis.get_xlim()
+        axis.set_xlim(min(low, high / 20), high)
+        axis.xaxis.set_major_locator(ticker.LogLocator(subs=(1.0, 3.0) if high / low < _WIDE else (1.0,)))
+        axis.xaxis.set_major_formatter(ticker.FormatStrFormatter("%g"))
+        axis.xaxis.set_minor_formatter(ticker.NullFormatter())
         axis.set_title(family, fontsize=9)
-        axis.set_yticks(range(len(platforms)), platforms, fontsize=8)
+        axis.set_yticks(range(len(platforms)), [name.removeprefix("cpu-") for name in platforms], fontsize=7)
         axis.tick_params(axis="x", labelsize=7)
         axis.grid(axis="x", alpha=0.3)
     figure.supxlabel("latency, ms (batch 1, one thread)", fontsize=9)

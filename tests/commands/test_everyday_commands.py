@@ -281,7 +281,10 @@ class OwnBackend(InstantBackend):
 def test_an_interrupt_leaves_with_130_and_no_traceback(example_plugins: Path, model: Path) -> None:
     install_backend(example_plugins, SLOW_PLUGIN)
     arguments = [sys.executable, "-m", "nnlqp_nas", "measure", str(model), "--platform", "cpu-instant-fp32"]
+    # Jobs in the background of a shell are deaf to interrupts, and so would be what they start.
+    heard = signal.signal(signal.SIGINT, signal.default_int_handler)
     process = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    signal.signal(signal.SIGINT, heard)
     assert process.stdout is not None
     assert process.stdout.readline() == "measuring\n"
     time.sleep(0.2)
