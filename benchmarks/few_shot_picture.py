@@ -34,6 +34,7 @@ def draw_few_shot(path: Path, tasks: Mapping[str, Any], published: Mapping[str, 
         right.plot([int(n) for n in counts], [tasks[name][n]["spearman"] for n in counts], "o-", ms=4, label=name)
     right.set_xscale("log")
     right.set_xticks([5, 10, 20, 50], ["5", "10", "20", "50"])
+    right.minorticks_off()
     right.set_xlabel("samples of the target")
     right.set_ylabel("Spearman")
     right.legend(frameon=False, fontsize=8, ncols=2)
