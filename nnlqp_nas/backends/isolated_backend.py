@@ -73,7 +73,6 @@ class IsolatedBackend(MeasurementBackend):
     nursery: Nursery | None = None
     module: ClassVar[str]
     imports: ClassVar[tuple[str, ...]] = ()
-    has_profiler: ClassVar[bool] = False
 
     def __init__(self, platform: Platform, cores: Sequence[int] | None = None, memory_limit_bytes: int | None = 8 << 30) -> None:
         super().__init__(platform)
