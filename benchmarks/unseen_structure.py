@@ -113,7 +113,7 @@ def read_tables(paths: Sequence[Path], platform: str, n_per_family: int | None =
     """
     by_family: dict[str, list[LatencyTable]] = {}
     rows = [row for row in read_rows(paths) if row.platform == platform and row.batch_size == 1]
-    for table in tables_of(rows if n_per_family is None else _first(rows, n_per_family)):
+    for table in tables_of(rows if n_per_family is None else first_of_campaign(rows, n_per_family)):
         by_family.setdefault(table.domain, []).append(table)
     tables = {family: joined(parts) for family, parts in sorted(by_family.items())}
     if len([table for table in tables.values() if len(table) >= LEAST]) < 2:
@@ -121,7 +121,7 @@ def read_tables(paths: Sequence[Path], platform: str, n_per_family: int | None =
     return tables
 
 
-def _first(rows: Sequence[LatencyRow], n: int) -> list[LatencyRow]:
+def first_of_campaign(rows: Sequence[LatencyRow], n: int) -> list[LatencyRow]:
     """Return the rows of the first networks of each family that is cut, and all others."""
     drawn = {family: {architecture for _, _, architecture in draw_members(family, n, CAMPAIGN_SEED)} for family in CUT}
     return [row for row in rows if row.space not in drawn or row.architecture in drawn[row.space]]

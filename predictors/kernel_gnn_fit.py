@@ -70,27 +70,38 @@ def far_errors(start: KernelGnn, tables: Sequence[LatencyTable], seed: int) -> d
     """Return, by platform, the 0.9 quantile of |log error| on domains that a training was not shown.
 
     The domains are dealt into folds, and one member is trained without each fold. A platform of which only one
-    domain was seen is left out: it tells nothing.
+    domain was seen tells nothing and is left out.
 
     Raises:
-        InvalidSettingError: If there are fewer than two domains.
+        InvalidSettingError: If no platform has two domains.
     """
-    names = sorted({table.domain for table in tables})
+    told = _of_several_domains(tables)
+    names = sorted({table.domain for table in told})
     n_folds = min(start.settings.n_far_folds, len(names))
     if n_folds < 2:
-        raise InvalidSettingError(f"expected at least 2 domains to tell the error on unseen ones, got {names}; set n_far_folds to 0")
+        raise InvalidSettingError(
+            f"expected 2 folds of domains or more to tell the error on unseen ones, got {n_folds} and a platform's domains "
+            f"{sorted({table.domain for table in tables})}; set n_far_folds to 0"
+        )
     fold_of = dict(zip(np.random.default_rng(seed).permutation(names).tolist(), np.arange(len(names)) % n_folds, strict=True))
     n_epochs = max(1, round(FAR_EPOCHS * start.settings.n_epochs))
     small = replace(start, settings=replace(start.settings, n_members=1, n_epochs=n_epochs))
     errors: dict[Platform, list[float]] = defaultdict(list)
     for fold in range(n_folds):
-        predictor = _trained(small, [table for table in tables if fold_of[table.domain] != fold], seed)
-        unseen = [table for table in tables if fold_of[table.domain] == fold and table.platform in predictor.known]
+        predictor = _trained(small, [table for table in told if fold_of[table.domain] != fold], seed)
+        unseen = [table for table in told if fold_of[table.domain] == fold and table.platform in predictor.known]
         for lesson in lessons_of(unseen, predictor.known):
             error = np.abs(_members(predictor, lesson).mean(1) - lesson.log_ms.double().numpy())
             for column, platform in enumerate(lesson.platforms.tolist()):
                 errors[predictor.known[platform]] += error[np.isfinite(error[:, column]), column].tolist()
     return {platform: conformal_quantile(found) for platform, found in errors.items()}
+
+
+def _of_several_domains(tables: Sequence[LatencyTable]) -> list[LatencyTable]:
+    domains: dict[Platform, set[str]] = defaultdict(set)
+    for table in tables:
+        domains[table.platform].add(table.domain)
+    return [table for table in tables if len(domains[table.platform]) > 1]
 
 
 def seen_domains(
