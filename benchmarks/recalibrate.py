@@ -3,18 +3,15 @@
     python -m benchmarks.recalibrate
 
 Rows of nnlqp_nas/datasets/rows younger than the date on the predictor's card were in no training; where a platform and
-domain have at least nine of them, their split-conformal quantile replaces the one that training left.
+domain have at least nine of them, they take the place of the networks that calibrated the intervals of that platform.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from benchmarks.pretrain import PRETRAINED
 from nnlqp_nas.core.plugins import PREDICTORS, load_plugin
@@ -33,18 +30,15 @@ def main() -> None:
     kind: Any = load_plugin(PREDICTORS, card["predictor"])
     predictor = kind.load(path)
     fresh = [row for row in read_rows(sorted(MEASURED.glob("*.parquet"))) if row.taken_at > card["date"]]
-    error, told = dict(predictor.error), []
-    for table in tables_of(fresh):
-        if table.platform not in predictor.platforms or len(table) < LEAST:
-            continue
-        answer = predictor.predict(table.graphs, table.platform, table.batch_size)
-        misses = np.sort(np.abs(np.log(answer.latency_ms / table.latency_ms)))
-        quantile = float(misses[int(np.ceil((len(misses) + 1) * answer.coverage)) - 1])
-        before = error[table.platform, table.batch_size, table.domain]
-        error[table.platform, table.batch_size, table.domain] = quantile
-        told.append({"platform": str(table.platform), "domain": table.domain, "n": len(table), "before": before, "after": quantile})
-        print("{platform} {domain}: {n} fresh networks, 0.9 quantile of |log error| {before:.3f} -> {after:.3f}".format(**told[-1]))
-    replace(predictor, error=error).save(path)
+    tables = [table for table in tables_of(fresh) if table.platform in predictor.platforms and len(table) >= LEAST]
+    recalibrated = predictor.calibrated(tables)
+    told = []
+    for key, after in sorted(recalibrated.quantiles.items()):
+        before = predictor.quantiles.get(key)
+        if before != after:
+            told.append({"platform": key[0], "batch_size": key[1], "domain": key[2] or "all", "before": before, "after": after})
+            print(f"{key[0]} b{key[1]} {key[2] or 'all'}: 0.9 quantile of error over deviation {before} -> {after:.3f}")
+    recalibrated.save(path)
     path.with_suffix(".json").write_text(json.dumps({**card, "recalibrated": told}, indent=1) + "\n")
 
 

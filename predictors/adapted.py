@@ -116,7 +116,7 @@ class AdaptedPredictor(LatencyPredictor):
         is_near = [adaptation.domain.knows_size(graph) and known.issuperset(graph.operators) for graph in graphs]
         # The features grow with the batch size, but how the platform does has not been seen.
         is_far = ~np.array(is_near) | (batch_size != adaptation.batch_size)
-        margin = margin + np.where(is_far, self.base.far_error, 0.0)
+        margin = margin + np.where(is_far, self.base.far_error(platform), 0.0)
         return Prediction(np.exp(log_ms), np.exp(log_ms - margin), np.exp(log_ms + margin), is_far, COVERAGE)
 
     def save(self, path: Path) -> None:

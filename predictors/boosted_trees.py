@@ -23,11 +23,12 @@ from nnlqp_nas.core import (
 )
 
 from .checkpoint import Arrays, read_checkpoint, take, write_checkpoint
+from .conformal import COVERAGE
 from .epochs import run_epochs
 from .familiarity import Domain, domain_arrays, read_domains
 from .forest import Forest
 from .graph_statistics import N_STATISTICS, STATISTICS, graph_statistics
-from .held_out import COVERAGE, FAR_MARGIN, hold_out, margins
+from .held_out import FAR_MARGIN, hold_out, margins
 
 TREES_AN_EPOCH = 10
 

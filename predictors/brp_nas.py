@@ -24,9 +24,10 @@ from nnlqp_nas.core import (
 from .brp_network import BrpBatch, BrpNetwork
 from .brp_training import BrpTraining
 from .checkpoint import Arrays, read_checkpoint, take, write_checkpoint
+from .conformal import COVERAGE
 from .epochs import run_epochs
 from .familiarity import Domain, domain_arrays, read_domains
-from .held_out import COVERAGE, FAR_MARGIN, hold_out, margins
+from .held_out import FAR_MARGIN, hold_out, margins
 from .operator_features import KINDS
 
 LEAST_SHARE = 1e-3

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nnlqp_nas.core import ModelGraph, Operator
-from nnlqp_nas.graphs import graph_cost
+from nnlqp_nas.graphs import OperatorCost, graph_costs
 
 from .checkpoint import Arrays, take
 from .operator_features import KINDS, MEASURES, kind_of, measures
@@ -21,6 +21,7 @@ TOLERANCE = 0.35
 UNFAMILIAR_SHARE = 0.1
 """Share of the predicted latency in unfamiliar kernels above which a prediction extrapolates."""
 
+_FLOPS = [field.name for field in fields(OperatorCost)].index("flops")
 _PARTS = ("low", "high", "total")
 _FREE = frozenset({"input", "move"})
 
@@ -50,17 +51,14 @@ class Domain:
             kind, seen = _place(operator)
             low[kind] = np.minimum(low[kind], seen)
             high[kind] = np.maximum(high[kind], seen)
-        totals = np.array([_totals(graph) for graph in graphs])
-        return cls(name, low, high, np.stack([totals.min(0), totals.max(0)]))
+        sizes = totals(graphs)
+        return cls(name, low, high, np.stack([sizes.min(0), sizes.max(0)]))
 
-    def knows(self, operators: Sequence[Operator]) -> NDArray[np.bool_]:
+    def knows(self, operators: Sequence[Operator] | Places) -> NDArray[np.bool_]:
         """Return bool, shape (operators,): whether each lies in the seen range of its kind."""
-        known = np.ones(len(operators), dtype=bool)
-        for i, operator in enumerate(operators):
-            kind, seen = _place(operator)
-            if KINDS[kind] not in _FREE:
-                known[i] = bool(np.all((seen >= self.low[kind] - TOLERANCE) & (seen <= self.high[kind] + TOLERANCE)))
-        return known
+        at = operators if isinstance(operators, Places) else Places.of(operators)
+        inside = (at.measures >= self.low[at.kind] - TOLERANCE) & (at.measures <= self.high[at.kind] + TOLERANCE)
+        return np.asarray(at.is_free | inside.all(1))
 
     def holds(self, graph: ModelGraph) -> bool:
         """Whether a network's size and every one of its kernels lie in the seen ranges."""
@@ -68,8 +66,34 @@ class Domain:
 
     def knows_size(self, graph: ModelGraph) -> bool:
         """Whether a network's FLOPs and node count lie in the seen range."""
-        total = _totals(graph)
-        return bool(np.all((total >= self.total[0] - 2 * TOLERANCE) & (total <= self.total[1] + 2 * TOLERANCE)))
+        return bool(self.knows_totals(totals([graph]))[0])
+
+    def knows_totals(self, found: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Return bool, shape (networks,), for what :func:`totals` returned: whether each lies in the seen range."""
+        return np.asarray(((found >= self.total[0] - 2 * TOLERANCE) & (found <= self.total[1] + 2 * TOLERANCE)).all(1))
+
+
+@dataclass(frozen=True, eq=False)
+class Places:
+    """Operators, measured once for all domains.
+
+    Attributes:
+        kind: int64, shape (operators,), positions in ``KINDS``.
+        measures: float64, shape (operators, measures).
+        is_free: bool, shape (operators,): whether it costs nothing, so that its shape does not matter.
+    """
+
+    kind: NDArray[np.int64]
+    measures: NDArray[np.float64]
+    is_free: NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, operators: Sequence[Operator]) -> Places:
+        """Measure operators."""
+        found = [_place(operator) for operator in operators]
+        kind = np.array([at for at, _ in found], dtype=np.int64)
+        seen = np.array([values for _, values in found], dtype=np.float64).reshape(len(found), len(_SEEN))
+        return cls(kind, seen, np.isin(kind, [KINDS.index(name) for name in _FREE]))
 
 
 def domain_arrays(domains: Sequence[Domain]) -> Arrays:
@@ -88,10 +112,12 @@ def read_domains(arrays: Arrays, names: Sequence[str]) -> tuple[Domain, ...]:
     return tuple(Domain(name, *parts) for name, *parts in zip(names, *boxes, strict=True))
 
 
-def _place(operator: Operator) -> tuple[int, NDArray[np.float64]]:
+def _place(operator: Operator) -> tuple[int, list[float]]:
     values = measures(operator, 1)
-    return KINDS.index(kind_of(operator)), np.array([values[i] for i in _SEEN])
+    return KINDS.index(kind_of(operator)), [values[i] for i in _SEEN]
 
 
-def _totals(graph: ModelGraph) -> NDArray[np.float64]:
-    return np.log2([graph_cost(graph).flops + 1.0, len(graph)])
+def totals(graphs: Sequence[ModelGraph]) -> NDArray[np.float64]:
+    """Return float64, shape (graphs, 2): log2 of FLOPs and node count."""
+    flops = graph_costs(graphs)[:, _FLOPS] + 1.0
+    return np.log2(np.column_stack([flops, [len(graph) for graph in graphs]]))

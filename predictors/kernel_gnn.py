@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
-from nnlqp_nas.core import CheckpointError, LatencyPredictor, LatencyTable, ModelGraph, Platform, Prediction
+from nnlqp_nas.core import CheckpointError, InvalidSettingError, LatencyPredictor, LatencyTable, ModelGraph, Platform, Prediction
 
 from .checkpoint import Arrays, read_checkpoint, write_checkpoint
-from .colouring import Colouring, colour
-from .familiarity import UNFAMILIAR_SHARE, Domain, domain_arrays, read_domains
+from .conformal import COVERAGE, EVERY_DOMAIN, deviation, nearest_quantile
+from .familiarity import UNFAMILIAR_SHARE, Domain, Places, domain_arrays, read_domains, totals
 from .kernel_gnn_network import ColourBatch, KernelGnnNetwork
 
-COVERAGE = 0.9
-PLATFORM_CHUNK = 16
+if TYPE_CHECKING:
+    from .kernel_gnn_training import KernelGnnTraining
+
+PLATFORM_CHUNK = 8
+FAR_ERROR = 1.0
+"""Reach of an interval on networks of unseen domains where nothing was left out to tell it, log milliseconds."""
+
+GENERATION = 2
+"""Of the network's form; a checkpoint of another one is refused."""
 
 
 @dataclass(frozen=True)
@@ -27,33 +34,44 @@ class KernelGnnSettings:
     """Sizes and training settings of the kernel GNN.
 
     Attributes:
-        width: Size of a node's embedding.
-        n_rounds: Rounds of message passing.
+        n_members: Members of the ensemble.
+        width: Size of the hidden layers.
         platform_width: Size of a platform's embedding.
+        dropout: Share of hidden numbers that a training step leaves out.
         n_epochs: Passes over the training tables.
-        learning_rate: Peak step size of Adam (cosine schedule).
+        learning_rate: Peak step size of Adam (one-cycle schedule).
+        weight_decay: Of the perceptron's weights.
         n_graphs: Graphs a training step.
+        n_far_folds: Trainings without a part of the domains that tell the error on unseen domains; 0 leaves
+            ``far_errors`` as they are.
     """
 
-    width: int = 64
-    n_rounds: int = 2
+    n_members: int = 3
+    width: int = 32
     platform_width: int = 16
+    dropout: float = 0.05
     n_epochs: int = 40
     learning_rate: float = 4e-3
-    n_graphs: int = 64
+    weight_decay: float = 0.3
+    n_graphs: int = 16
+    n_far_folds: int = 0
+
+    def __post_init__(self) -> None:
+        sizes = self.n_members, self.width, self.platform_width, self.n_epochs, self.n_graphs
+        if min(sizes) < 1 or self.learning_rate <= 0 or self.weight_decay < 0 or not 0 <= self.dropout < 1 or self.n_far_folds < 0:
+            raise InvalidSettingError(f"expected sizes and a learning rate above 0, shares below 1, got {self}")
 
 
 @dataclass(frozen=True, eq=False)
 class KernelGnn(LatencyPredictor):
-    """One network for many platforms; see :class:`KernelGnnNetwork` for what it computes.
+    """One ensemble for many platforms; see :class:`KernelGnnNetwork` for what it computes.
 
     Attributes:
         settings: Sizes and training settings.
         network: The trained network; None before :meth:`fit`.
         known: Platforms, in the order of the network's platform embeddings.
-        error: The 0.9 quantile of |log error| on held-out networks of seen domains, by platform,
-            batch size and domain.
-        far_error: The same on networks of unseen domains.
+        quantiles: How many deviations an interval reaches, by platform, batch size and domain, see :mod:`.conformal`.
+        far_errors: Least reach of the interval on networks of unseen domains, log milliseconds, by platform.
         domains: What was seen, by domain.
         seen: For each platform, positions of the domains seen there.
     """
@@ -61,8 +79,8 @@ class KernelGnn(LatencyPredictor):
     settings: KernelGnnSettings = field(default_factory=KernelGnnSettings)
     network: KernelGnnNetwork | None = None
     known: tuple[Platform, ...] = ()
-    error: Mapping[tuple[Platform, int, str], float] = field(default_factory=dict)
-    far_error: float = 1.0
+    quantiles: Mapping[tuple[str, int, str], float] = field(default_factory=dict)
+    far_errors: Mapping[Platform, float] = field(default_factory=dict)
     domains: tuple[Domain, ...] = ()
     seen: tuple[tuple[int, ...], ...] = ()
 
@@ -74,65 +92,89 @@ class KernelGnn(LatencyPredictor):
 
     def log_latency(self, graphs: Sequence[ModelGraph], platforms: Sequence[Platform], batch_size: int = 1) -> NDArray[np.float64]:
         """Return float64, shape (graphs, platforms): natural logarithm of milliseconds."""
-        batch = ColourBatch.of(colour(graphs, self.settings.n_rounds), batch_size)
-        return self._log_latency(batch, platforms)
+        return self.member_log_latency(ColourBatch.of(graphs, batch_size), platforms).mean(1)
 
     @torch.no_grad()
-    def _log_latency(self, batch: ColourBatch, platforms: Sequence[Platform]) -> NDArray[np.float64]:
-        network = self._trained()
+    def member_log_latency(self, batch: ColourBatch, platforms: Sequence[Platform]) -> NDArray[np.float64]:
+        """Return float64, shape (graphs, members, platforms): what each member of the ensemble says."""
+        network = self.trained()
         index = torch.tensor([self.known.index(platform) for platform in platforms])
         chunks = [network(batch, part) for part in torch.split(index, PLATFORM_CHUNK)]
-        return torch.cat(chunks, 1).double().numpy()
+        return torch.cat(chunks, 2).double().numpy()
 
-    def _trained(self) -> KernelGnnNetwork:
+    def far_error(self, platform: Platform) -> float:
+        """Return the least reach of an interval on networks of unseen domains, log milliseconds.
+
+        A platform of which a single domain was seen tells none; the largest of the others stands for it.
+        """
+        return self.far_errors.get(platform, max(self.far_errors.values(), default=FAR_ERROR))
+
+    def trained(self) -> KernelGnnNetwork:
+        """Return the network.
+
+        Raises:
+            CheckpointError: If there is none yet.
+        """
         if self.network is None:
             raise CheckpointError("expected a trained predictor, got one without weights; call fit() or load()")
         return self.network
 
+    @torch.no_grad()
     def _predict(self, graphs: Sequence[ModelGraph], platform: Platform, batch_size: int) -> Prediction:
-        colouring = colour(graphs, self.settings.n_rounds)
-        batch = ColourBatch.of(colouring, batch_size)
-        log_ms = self._log_latency(batch, [platform])[:, 0]
-        margin = self._margin(graphs, colouring, batch, platform, batch_size)
-        is_far = margin >= self.far_error
+        batch, at = ColourBatch.of(graphs, batch_size), torch.tensor([self.known.index(platform)])
+        price = self.trained().price(batch, at)
+        members = self.trained().log_total(batch, price, at)[:, :, 0].double().numpy()
+        log_ms = members.mean(1)
+        reach, is_far = self._reach(graphs, batch, price.mean(0)[:, 0], platform, batch_size)
+        margin = reach * deviation(members)
+        margin = np.where(is_far, np.maximum(margin, self.far_error(platform)), margin)
         return Prediction(np.exp(log_ms), np.exp(log_ms - margin), np.exp(log_ms + margin), is_far, COVERAGE)
 
-    def _near_error(self, platform: Platform, batch_size: int, domain: str) -> float:
-        """Return the calibrated error at the nearest batch size."""
-        sizes = [size for known, size, name in self.error if (known, name) == (platform, domain)]
-        if not sizes:
-            return self.far_error
-        return self.error[platform, min(sizes, key=lambda size: abs(np.log(size / batch_size))), domain]
+    def _reach(
+        self, graphs: Sequence[ModelGraph], batch: ColourBatch, price: torch.Tensor, platform: Platform, batch_size: int
+    ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        """Return how many deviations each interval reaches, and whether no domain seen on ``platform`` holds the network.
 
-    @torch.no_grad()
-    def _margin(
-        self, graphs: Sequence[ModelGraph], colouring: Colouring, batch: ColourBatch, platform: Platform, batch_size: int
-    ) -> NDArray[np.float64]:
-        """Return float64, shape (graphs,): how far the interval reaches to each side, in log milliseconds.
-
-        It is the error calibrated on a domain seen on ``platform`` that holds the network, and ``far_error``
-        where none does. A domain holds a network if its size lies in the domain's range, and kernels
-        outside the domain's ranges make up at most a tenth of its predicted latency.
+        A domain holds a network if its size lies in the domain's range, and kernels outside the domain's ranges make
+        up at most a tenth of its predicted latency. Of several that hold it the widest interval counts.
         """
-        network = self._trained()
-        at = self.known.index(platform)
-        price = network.price(batch, network.embed_colours(batch), torch.tensor([at]))[:, 0].double().numpy()
-        spread = price[colouring.colour_of] * colouring.count_of
-        total = np.bincount(colouring.graph_of, spread, colouring.n_graphs)
-        operator = batch.first.numpy()[colouring.colour_of]
-        margin = np.full(len(graphs), self.far_error)
-        for domain in (self.domains[i] for i in self.seen[at]):
-            strange = ~domain.knows(colouring.operators)[operator]
-            share = np.bincount(colouring.graph_of, spread * strange, colouring.n_graphs) / np.maximum(total, 1e-12)
-            fits = np.array([domain.knows_size(graph) for graph in graphs])
-            near = min(self._near_error(platform, batch_size, domain.name), 0.99 * self.far_error)
-            margin = np.where(fits & (share <= UNFAMILIAR_SHARE), np.minimum(margin, near), margin)
-        return margin
+        total = batch.sum_by_graph(price).double().numpy()
+        everywhere = nearest_quantile(self.quantiles, str(platform), batch_size, EVERY_DOMAIN)
+        fallback = 1.0 if everywhere is None else everywhere
+        reach, is_held = np.full(len(graphs), -np.inf), np.zeros(len(graphs), dtype=bool)
+        places, sizes = Places.of(batch.operators), totals(graphs)
+        for domain in (self.domains[i] for i in self.seen[self.known.index(platform)]):
+            strange = torch.from_numpy(~domain.knows(places))[batch.first]
+            share = batch.sum_by_graph(price * strange).double().numpy() / np.maximum(total, 1e-12)
+            holds = domain.knows_totals(sizes) & (share <= UNFAMILIAR_SHARE)
+            own = nearest_quantile(self.quantiles, str(platform), batch_size, domain.name)
+            reach = np.where(holds, np.maximum(reach, fallback if own is None else own), reach)
+            is_held |= holds
+        return np.where(is_held, reach, fallback), ~is_held if everywhere is not None else np.ones(len(graphs), dtype=bool)
 
     def fit(self, tables: Sequence[LatencyTable], seed: int = 0) -> Self:
-        from .kernel_gnn_training import train
+        from .kernel_gnn_fit import fitted
 
-        return replace(self, **train(self.settings, tables, seed))
+        found = fitted(self._untrained(), tables, seed)
+        return replace(self, **{one.name: getattr(found, one.name) for one in fields(self)})
+
+    def _untrained(self) -> Self:
+        return replace(self, network=None, known=(), quantiles={}, domains=(), seen=())
+
+    def start_training(
+        self, tables: Sequence[LatencyTable], seed: int = 0, from_scratch: bool = True, device: str = "cpu"
+    ) -> KernelGnnTraining:
+        from .kernel_gnn_training import KernelGnnTraining
+
+        start = self._untrained() if from_scratch else self
+        return KernelGnnTraining(start, tables, seed, from_scratch, device)
+
+    def calibrated(self, tables: Sequence[LatencyTable]) -> Self:
+        from .kernel_gnn_fit import quantiles_of
+
+        told = quantiles_of(self, tables)
+        at = {key[:2] for key in told}
+        return replace(self, quantiles={**{key: value for key, value in self.quantiles.items() if key[:2] not in at}, **told})
 
     def adapt(self, platform: Platform, graphs: Sequence[ModelGraph], latency_ms: ArrayLike, batch_size: int = 1) -> LatencyPredictor:
         from .adapted import AdaptedPredictor
@@ -149,15 +191,16 @@ class KernelGnn(LatencyPredictor):
 
     def to_arrays(self) -> tuple[Arrays, dict[str, Any]]:
         """Return weights and settings, as a checkpoint holds them."""
-        arrays: Arrays = {f"network.{name}": tensor.numpy() for name, tensor in self._trained().state_dict().items()}
+        arrays: Arrays = {f"network.{name}": tensor.numpy() for name, tensor in self.trained().state_dict().items()}
         arrays |= domain_arrays(self.domains)
         settings = {
-            "settings": vars(self.settings),
+            "generation": GENERATION,
+            "settings": asdict(self.settings),
             "platforms": [str(platform) for platform in self.known],
             "domains": [domain.name for domain in self.domains],
             "seen": [list(seen) for seen in self.seen],
-            "error": [[str(platform), size, name, error] for (platform, size, name), error in sorted(self.error.items())],
-            "far_error": self.far_error,
+            "quantiles": [[*key, quantile] for key, quantile in sorted(self.quantiles.items())],
+            "far_errors": {str(platform): error for platform, error in sorted(self.far_errors.items())},
         }
         return arrays, settings
 
@@ -166,21 +209,28 @@ class KernelGnn(LatencyPredictor):
         """Read what :meth:`to_arrays` returned.
 
         Raises:
-            CheckpointError: If something is missing or does not fit together.
+            CheckpointError: If something is missing or does not fit together, or an older release wrote it.
         """
+        if settings.get("generation", 1) != GENERATION:
+            raise CheckpointError(
+                f"expected a kernel_gnn checkpoint of generation {GENERATION}, got generation {settings.get('generation', 1)} of another "
+                "release; train it again, or install the release that wrote it"
+            )
         try:
             sizes = KernelGnnSettings(**settings["settings"])
             known = tuple(Platform.parse(name) for name in settings["platforms"])
-            network = KernelGnnNetwork(len(known), sizes.width, sizes.n_rounds, sizes.platform_width)
+            with torch.device("meta"):  # weights of other sizes than stated are refused before memory is taken
+                network = KernelGnnNetwork(len(known), sizes.n_members, sizes.width, sizes.platform_width, sizes.dropout)
             weights = {
                 name.removeprefix("network."): torch.from_numpy(a.copy()) for name, a in arrays.items() if name.startswith("network.")
             }
-            network.load_state_dict(weights)
+            network.load_state_dict(weights, assign=True)
             domains = read_domains(arrays, settings["domains"])
             seen = tuple(tuple(positions) for positions in settings["seen"])
-            error = {(Platform.parse(name), int(size), str(domain)): float(value) for name, size, domain, value in settings["error"]}
-            return cls(sizes, network.eval(), known, error, float(settings["far_error"]), domains, seen)
-        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+            quantiles = {(str(name), int(size), str(domain)): float(value) for name, size, domain, value in settings["quantiles"]}
+            far_errors = {Platform.parse(name): float(error) for name, error in settings["far_errors"].items()}
+            return cls(sizes, network.eval(), known, quantiles, far_errors, domains, seen)
+        except (AttributeError, KeyError, TypeError, ValueError, RuntimeError) as error:
             if isinstance(error, CheckpointError):
                 raise
             raise CheckpointError(f"expected a kernel_gnn checkpoint, got one that does not fit: {str(error).splitlines()[0]}") from error

@@ -2,128 +2,212 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch_geometric.nn import SAGEConv
-from torch_geometric.utils import scatter
+from torch.nn.functional import silu
 
-from nnlqp_nas.core import Operator
+from nnlqp_nas.core import ModelGraph, Operator
 from nnlqp_nas.graphs import operator_cost
 
-from .colouring import Colouring
-from .operator_features import N_FEATURES, features, kind_of
+from .colouring import colour
+from .operator_features import KINDS, kind_of
+from .surroundings import N_ROUNDS, N_SURROUNDINGS, follows_alone, surroundings
 
-N_RATES = 3
-"""Rates of the roofline: a launch, a flop, a byte."""
+N_RATES = 4
+"""Rates of the roofline: a launch, a FLOP, a byte of activations, a byte of weights."""
+
+LARGEST_RESIDUAL = 1.5
+"""How far, in natural logarithms, surroundings may move a price from its roofline."""
+
+N_SLOTS = 2 * len(KINDS)
+"""Rooflines of a platform: one for every kind of operator, and one for the same kind right behind a convolution."""
+
+FIRST_DRAW = 0.1
+"""The first weights start small: a trait that few training networks have must not stir the residual of others by chance."""
+
+_UNLAUNCHED = frozenset({"input", "move"})
 
 
 @dataclass(frozen=True)
 class ColourBatch:
-    """A colouring at one batch size, as tensors.
+    """The colours of some graphs at one batch size, as tensors.
 
     Attributes:
-        features: float32, shape (operators, N_FEATURES).
-        work: float32, shape (operators, N_RATES): launches, FLOPs, bytes moved.
-        rounds: (own, reads, read_by) of each round, int64.
-        first: int64, shape (colours,), the operator of each last colour.
-        graph_of, colour_of: int64, shape (pairs,).
-        count_of: float32, shape (pairs,).
+        operators: The distinct operators.
+        first: int64, shape (colours,), the operator of each colour.
+        surroundings: float32, shape (colours, N_SURROUNDINGS).
+        slot: int64, shape (colours,), which roofline holds: the kind's position in ``KINDS``, plus their number behind a convolution.
+        work: float32, shape (colours, N_RATES): launches, FLOPs, bytes of activations, of weights.
+        graph_of: int64, shape (pairs,), sorted: a graph ...
+        colour_of: int64, shape (pairs,): ... has this colour ...
+        count_of: float32, shape (pairs,): ... so many times.
         n_graphs: Number of graphs.
     """
 
-    features: Tensor
-    work: Tensor
-    rounds: tuple[tuple[Tensor, Tensor, Tensor], ...]
+    operators: tuple[Operator, ...]
     first: Tensor
+    surroundings: Tensor
+    slot: Tensor
+    work: Tensor
     graph_of: Tensor
     colour_of: Tensor
     count_of: Tensor
     n_graphs: int
 
     @classmethod
-    def of(cls, colouring: Colouring, batch_size: int) -> ColourBatch:
-        """Return the tensors of a colouring at a batch size."""
-        described = np.array([features(operator, batch_size) for operator in colouring.operators], dtype=np.float32)
-        rounds = tuple((torch.from_numpy(r.own), torch.from_numpy(r.reads), torch.from_numpy(r.read_by)) for r in colouring.rounds)
+    def of(cls, graphs: Sequence[ModelGraph], batch_size: int) -> ColourBatch:
+        """Colour graphs and describe the colours at a batch size."""
+        colouring = colour(graphs, N_ROUNDS)
+        first = colouring.last_to_first()
+        kinds = np.array([KINDS.index(kind_of(operator)) for operator in colouring.operators])
+        work = np.array([_work(operator, batch_size) for operator in colouring.operators], dtype=np.float32)
+        numbers = surroundings(colouring, batch_size)
         return cls(
-            torch.from_numpy(described),
-            torch.from_numpy(np.array([_work(operator, batch_size) for operator in colouring.operators], dtype=np.float32)),
-            rounds,
-            torch.from_numpy(colouring.last_to_first()),
+            colouring.operators,
+            torch.from_numpy(first),
+            torch.from_numpy(numbers),
+            torch.from_numpy(kinds[first] + len(KINDS) * follows_alone(numbers)),
+            torch.from_numpy(work[first]),
             torch.from_numpy(colouring.graph_of),
             torch.from_numpy(colouring.colour_of),
             torch.from_numpy(colouring.count_of.astype(np.float32)),
             colouring.n_graphs,
         )
 
+    def part(self, graphs: NDArray[np.int64]) -> ColourBatch:
+        """Return some of the graphs, with their colours alone."""
+        ends = torch.searchsorted(self.graph_of, torch.arange(self.n_graphs), right=True).numpy()
+        starts = np.concatenate([[0], ends[:-1]])[graphs]
+        sizes = ends[graphs] - starts
+        pairs = np.repeat(starts - np.cumsum(sizes) + sizes, sizes) + np.arange(sizes.sum())
+        kept, colour_of = torch.unique(self.colour_of[pairs], return_inverse=True)
+        return ColourBatch(
+            self.operators,
+            self.first[kept],
+            self.surroundings[kept],
+            self.slot[kept],
+            self.work[kept],
+            torch.from_numpy(np.repeat(np.arange(len(graphs)), sizes)),
+            colour_of,
+            self.count_of[pairs],
+            len(graphs),
+        )
+
+    def to(self, device: torch.device) -> ColourBatch:
+        """Return the tensors on a device."""
+        if device.type == "cpu":
+            return self
+        tensors: dict[str, Any] = {name: value.to(device) for name, value in vars(self).items() if isinstance(value, Tensor)}
+        return replace(self, **tensors)
+
+    @property
+    def kind(self) -> Tensor:
+        """The kind of each colour, int64, shape (colours,), positions in ``KINDS``."""
+        return self.slot % len(KINDS)
+
+    def work_by_slot(self) -> NDArray[np.float64]:
+        """Return float64, shape (graphs, N_SLOTS, N_RATES): the work of each graph by roofline."""
+        index = self.graph_of * N_SLOTS + self.slot[self.colour_of]
+        spread = (self.work[self.colour_of] * self.count_of[:, None]).double()
+        return torch.zeros(self.n_graphs * N_SLOTS, N_RATES).double().index_add(0, index, spread).reshape(-1, N_SLOTS, N_RATES).numpy()
+
     def work_by_graph(self) -> NDArray[np.float64]:
-        """Return float64, shape (graphs, N_RATES): launches, FLOPs and bytes of each graph."""
-        work = self.work[self.first][self.colour_of] * self.count_of[:, None]
-        return scatter(work.double(), self.graph_of, dim_size=self.n_graphs).numpy()
+        """Return float64, shape (graphs, N_RATES): launches, FLOPs, bytes of activations and of weights of each graph."""
+        return self.sum_by_graph(self.work.double()).numpy()
+
+    def sum_by_graph(self, values: Tensor) -> Tensor:
+        """Return the sum over each graph's nodes of values by colour, shape (graphs, ...)."""
+        counts = self.count_of.reshape(-1, *(1,) * (values.dim() - 1)).to(values.dtype)
+        total = values.new_zeros(self.n_graphs, *values.shape[1:])
+        return total.index_add(0, self.graph_of, values[self.colour_of] * counts)
 
 
-def _work(operator: Operator, batch_size: int) -> tuple[float, float, float]:
+def _work(operator: Operator, batch_size: int) -> tuple[float, ...]:
     cost = operator_cost(operator, batch_size)
-    is_launched = kind_of(operator) not in ("input", "move")
-    return float(is_launched), float(cost.flops), float(cost.read_bytes + cost.write_bytes + cost.weight_bytes)
+    is_launched = kind_of(operator) not in _UNLAUNCHED
+    return float(is_launched), float(cost.flops), float(cost.read_bytes + cost.write_bytes), float(cost.weight_bytes)
 
 
 class KernelGnnNetwork(nn.Module):
-    """Embeds every node in its surroundings and prices it on every platform.
+    """An ensemble that prices every node in its surroundings on every platform.
 
-    The latency of a graph on platform p is ``exp(overhead_p) + sum_v base_p(v) * exp(h_v . V e_p + b_p)``:
-    ``base_p`` is an additive roofline with learned rates (launch, FLOP, byte), ``h_v`` the node's
-    embedding after rounds of GraphSAGE (Hamilton et al., NeurIPS 2017) along and against the
-    edges, ``e_p`` the platform's embedding. Sums over kernels extrapolate in size; the
-    exponential keeps every price positive.
+    Each member says that a graph takes ``exp(o_p) + sum_v base_p(v) * exp(bounded(f(s_v) . e_p))`` on
+    platform p: ``base_p`` is a roofline with rates learned for every kind of operator (a launch, a FLOP, a byte),
+    ``s_v`` describes the node and its neighbours (:mod:`.surroundings`), ``f`` is a perceptron, ``e_p`` the
+    platform's embedding. Sums over kernels extrapolate in size, the exponential keeps prices positive, and the
+    bound (a scaled tanh) keeps what no training network resembles near its roofline.
 
     Args:
         n_platforms: Number of platforms.
-        width: Size of a node's embedding.
-        n_rounds: Rounds of message passing.
+        n_members: Members of the ensemble.
+        width: Size of the perceptron's hidden layers.
         platform_width: Size of a platform's embedding.
+        dropout: Share of hidden numbers that a training step leaves out.
     """
 
-    def __init__(self, n_platforms: int, width: int = 64, n_rounds: int = 2, platform_width: int = 16) -> None:
-        super().__init__()
-        self.embed = nn.Sequential(nn.Linear(N_FEATURES, width), nn.SiLU(), nn.Linear(width, width), nn.SiLU())
-        self.reads = nn.ModuleList(SAGEConv((width, width), width, aggr="mean") for _ in range(n_rounds))
-        self.read_by = nn.ModuleList(SAGEConv((width, width), width, aggr="mean") for _ in range(n_rounds))
-        self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(n_rounds))
-        self.factors = nn.Sequential(nn.Linear(width, width), nn.SiLU(), nn.Linear(width, platform_width))
-        self.platforms = nn.Parameter(torch.randn(n_platforms, platform_width) * 0.3)
-        self.rates = nn.Parameter(torch.zeros(n_platforms, N_RATES))
-        self.overhead = nn.Parameter(torch.full((n_platforms,), -6.0))
+    centre: Tensor
+    scale: Tensor
 
-    def embed_colours(self, batch: ColourBatch) -> Tensor:
-        """Return float32, shape (colours, platform_width): what the platform embeddings are held against."""
-        h = self.embed(batch.features)
-        for (own, reads, read_by), conv_in, conv_out, norm in zip(batch.rounds, self.reads, self.read_by, self.norms, strict=True):
-            near = conv_in((h, h[own]), reads) + conv_out((h, h[own]), read_by)
-            h = norm(h[own] + torch.nn.functional.silu(near))
-        return self.factors(h)
+    def __init__(self, n_platforms: int, n_members: int = 4, width: int = 64, platform_width: int = 16, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.register_buffer("centre", torch.zeros(N_SURROUNDINGS))
+        self.register_buffer("scale", torch.ones(N_SURROUNDINGS))
+        self.first = nn.Parameter(FIRST_DRAW * _drawn(n_members, N_SURROUNDINGS, width))
+        self.first_bias = nn.Parameter(torch.zeros(n_members, 1, width))
+        self.second = nn.Parameter(_drawn(n_members, width, width))
+        self.second_bias = nn.Parameter(torch.zeros(n_members, 1, width))
+        self.third = nn.Parameter(_drawn(n_members, width, platform_width))
+        self.platforms = nn.Parameter(torch.randn(n_members, platform_width, n_platforms) * 0.3)
+        self.rates = nn.Parameter(torch.zeros(n_members, n_platforms, N_SLOTS, N_RATES))
+        self.overhead = nn.Parameter(torch.full((n_members, n_platforms), -6.0))
+        self.dropout = nn.Dropout(dropout)
 
     def forward(self, batch: ColourBatch, platforms: Tensor) -> Tensor:
-        """Return the log of the latencies.
+        """Return the logarithms of the latencies.
 
         Args:
             batch: The graphs.
             platforms: int64, shape (p,), positions of platforms.
 
         Returns:
-            float32, shape (graphs, p), natural logarithm of milliseconds.
+            float32, shape (graphs, members, p), natural logarithm of milliseconds.
         """
-        price = self.price(batch, self.embed_colours(batch), platforms)
-        spread = price[batch.colour_of] * batch.count_of[:, None]
-        total = scatter(spread, batch.graph_of, dim=0, dim_size=batch.n_graphs, reduce="sum")
-        return torch.log(total + self.overhead[platforms].exp())
+        return self.log_total(batch, self.price(batch, platforms), platforms)
 
-    def price(self, batch: ColourBatch, factors: Tensor, platforms: Tensor) -> Tensor:
-        """Return float32, shape (colours, p): milliseconds of one kernel of each colour."""
-        base = batch.work[batch.first] @ self.rates[platforms].exp().T
-        residual = factors @ self.platforms[platforms].T
-        return base * residual.clamp(-8.0, 8.0).exp()
+    def log_total(self, batch: ColourBatch, price: Tensor, platforms: Tensor) -> Tensor:
+        """Return what :meth:`forward` does, from the prices of the colours."""
+        total = batch.sum_by_graph(price.transpose(0, 1))
+        return torch.log(total + self.overhead[:, platforms].exp())
+
+    def price(self, batch: ColourBatch, platforms: Tensor) -> Tensor:
+        """Return float32, shape (members, colours, p): milliseconds of one kernel of each colour."""
+        return self.base(batch, platforms) * self.residual(batch, platforms).exp()
+
+    def base(self, batch: ColourBatch, platforms: Tensor) -> Tensor:
+        """Return float32, shape (members, colours, p): milliseconds by the rooflines alone."""
+        rates = self.rates[:, platforms].exp()
+        return torch.einsum("cr,mpcr->mcp", batch.work, rates[:, :, batch.slot])
+
+    def residual(self, batch: ColourBatch, platforms: Tensor) -> Tensor:
+        """Return float32, shape (members, colours, p): logarithm of what the surroundings do to a price."""
+        unbounded = self.factors(batch) @ self.platforms[:, :, platforms]
+        return LARGEST_RESIDUAL * torch.tanh(unbounded / LARGEST_RESIDUAL)
+
+    def factors(self, batch: ColourBatch) -> Tensor:
+        """Return float32, shape (members, colours, platform_width): what the platforms' embeddings are held against."""
+        # Standardising the weights instead of the numbers saves a pass over the largest array.
+        weights = self.first * self.scale[:, None]
+        x = torch.matmul(batch.surroundings, weights) + (self.first_bias - self.centre @ weights[:, None])
+        x = self.dropout(silu(x))
+        x = self.dropout(silu(torch.baddbmm(self.second_bias, x, self.second)))
+        return x @ self.third
+
+
+def _drawn(n_members: int, n_inputs: int, n_outputs: int) -> Tensor:
+    return torch.randn(n_members, n_inputs, n_outputs) * n_inputs**-0.5

@@ -1,12 +1,11 @@
-"""Training of the kernel GNN."""
+"""Training of the kernel GNN's network."""
 
 from __future__ import annotations
 
-import logging
-import sys
+import copy
 from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,181 +13,221 @@ import torch
 from numpy.typing import NDArray
 from scipy.optimize import nnls
 from torch import Tensor
-from tqdm import tqdm
+from torch.nn.functional import huber_loss
 
-from nnlqp_nas.core import LatencyTable, ModelGraph, Platform
+from nnlqp_nas.core import InvalidSettingError, LatencyTable, ModelGraph, Platform
 
-from .colouring import colour
-from .familiarity import Domain
 from .kernel_gnn_network import ColourBatch, KernelGnnNetwork
+from .torch_training import TorchTraining
 
 if TYPE_CHECKING:
-    from .kernel_gnn import KernelGnnSettings
+    from .kernel_gnn import KernelGnn
 
-HELD_OUT = 0.1
-"""Share of every domain's networks that is held out, once to choose the stop and once to calibrate intervals."""
+WARMING = 0.15
+"""Share of the epochs in which the step size rises; then it falls to 0 along a cosine."""
 
-_LOG = logging.getLogger(__name__)
+LEAST_SPREAD = 0.3
+"""Rare traits are not blown up to unit variance."""
+
+RATE_DECAY = 1e-2
+RESIDUAL_DECAY = 0.02
+HUBER = 0.1
+LEAST_SHARE = 0.001
+"""Least share of the latency that a platform's rooflines give to launches, FLOPs and bytes each when training starts."""
+
+RELATIVE_NOISE, PRIOR_DEVIATION, LEAST_FACTOR = 0.1, 0.5, 0.02
+"""Of the start: how far rooflines miss a latency, how far a kind's rates lie from those of all kinds, and how far below at most."""
 
 
 @dataclass(frozen=True)
-class _Chunk:
-    """Some graphs of one domain and view at one batch size, with all that is known of them."""
+class Lesson:
+    """Networks in one view at one batch size, described once, and what is known of them.
 
-    domain: str
+    Attributes:
+        batch: The networks.
+        batch_size: Inputs per run.
+        domains: Domain of each.
+        platforms: int64, shape (p,), positions of the platforms that know some of them.
+        log_ms: float32, shape (graphs, p), natural logarithm of milliseconds; NaN where unknown.
+    """
+
     batch: ColourBatch
     batch_size: int
+    domains: Sequence[str]
     platforms: Tensor
     log_ms: Tensor
-    is_known: Tensor
 
-    def errors(self, network: KernelGnnNetwork) -> Tensor:
-        """Return float32, shape (graphs, platforms): log error, 0 where the truth is unknown."""
-        return torch.where(self.is_known, network(self.batch, self.platforms) - self.log_ms, 0.0)
+    def __len__(self) -> int:
+        return len(self.domains)
 
-
-def train(settings: KernelGnnSettings, tables: Sequence[LatencyTable], seed: int) -> dict[str, Any]:
-    """Return the fields of a trained :class:`KernelGnn`.
-
-    A tenth of the networks of each domain chooses the epoch whose weights are kept, another tenth
-    calibrates the intervals.
-    """
-    torch.manual_seed(seed)
-    known = tuple(sorted({table.platform for table in tables}))
-    chunks, validation, calibration = _chunks(settings, tables, known, seed)
-    network = KernelGnnNetwork(len(known), settings.width, settings.n_rounds, settings.platform_width)
-    _start_rates(network, chunks)
-    best = _run(settings, network, chunks, validation, seed)
-    network.load_state_dict(best)
-    network.eval()
-    domains, seen = _domains(tables, known)
-    error = _calibrate(network, calibration, known)
-    return {"network": network, "known": known, "error": error, "domains": domains, "seen": seen}
+    def errors(self, network: KernelGnnNetwork, rows: NDArray[np.int64], device: torch.device) -> tuple[Tensor, Tensor]:
+        """Return log errors on some networks, float32, shape (known values, members), and the mean square of the residuals."""
+        truth = self.log_ms[rows].to(device)
+        batch, platforms = self.batch.part(rows).to(device), self.platforms.to(device)
+        residual = network.residual(batch, platforms)
+        predicted = network.log_total(batch, network.base(batch, platforms) * residual.exp(), platforms)
+        error = predicted - truth[:, None]
+        return error.transpose(1, 2)[~truth.isnan()], residual.square().mean()
 
 
-def _groups(tables: Sequence[LatencyTable]) -> dict[tuple[str, str, int], list[LatencyTable]]:
-    groups: dict[tuple[str, str, int], list[LatencyTable]] = defaultdict(list)
+def lessons_of(tables: Sequence[LatencyTable], known: Sequence[Platform]) -> list[Lesson]:
+    """Return the networks of all tables by view and batch size; ``known`` gives the platforms their positions."""
+    groups: dict[tuple[str, int], list[LatencyTable]] = defaultdict(list)
     for table in tables:
-        groups[table.domain, str(table.platform.view), table.batch_size].append(table)
-    return groups
+        if len(table):
+            groups[str(table.platform.view), table.batch_size].append(table)
+    return [_lesson(group, known) for group in groups.values()]
 
 
-def _chunks(
-    settings: KernelGnnSettings, tables: Sequence[LatencyTable], known: tuple[Platform, ...], seed: int
-) -> tuple[list[_Chunk], list[_Chunk], list[_Chunk]]:
-    """Return the chunks to train on, to choose the stop on, and to calibrate on."""
-    chunks: tuple[list[_Chunk], list[_Chunk], list[_Chunk]] = ([], [], [])
-    for group in _groups(tables).values():
-        graphs, log_ms = _matrix(group)
-        order = np.random.default_rng(seed).permutation(len(graphs))
-        n_held_out = max(1, round(HELD_OUT * len(graphs)))
-        platforms = torch.tensor([known.index(table.platform) for table in group])
-        parts = order[2 * n_held_out :], order[:n_held_out], order[n_held_out : 2 * n_held_out]
-        for target, rows in zip(chunks, parts, strict=True):
-            for start in range(0, len(rows), settings.n_graphs):
-                part = rows[start : start + settings.n_graphs]
-                batch = ColourBatch.of(colour([graphs[i] for i in part], settings.n_rounds), group[0].batch_size)
-                values = torch.from_numpy(log_ms[part]).float()
-                target.append(_Chunk(group[0].domain, batch, group[0].batch_size, platforms, torch.nan_to_num(values), ~values.isnan()))
-    return chunks
-
-
-def _matrix(group: Sequence[LatencyTable]) -> tuple[list[ModelGraph], NDArray[np.float64]]:
+def _lesson(group: Sequence[LatencyTable], known: Sequence[Platform]) -> Lesson:
     place: dict[str, int] = {}
     graphs: list[ModelGraph] = []
+    domains: list[str] = []
+    present = sorted({table.platform for table in group})
+    entries: list[tuple[int, int, float]] = []
     for table in group:
-        for graph in table.graphs:
+        column = present.index(table.platform)
+        for graph, latency_ms in zip(table.graphs, table.latency_ms, strict=True):
             if place.setdefault(graph.key, len(graphs)) == len(graphs):
                 graphs.append(graph)
-    log_ms = np.full((len(graphs), len(group)), np.nan)
-    for column, table in enumerate(group):
-        rows = [place[graph.key] for graph in table.graphs]
-        log_ms[rows, column] = np.log(table.latency_ms)
-    return graphs, log_ms
+                domains.append(table.domain)
+            entries.append((place[graph.key], column, float(np.log(latency_ms))))
+    log_ms = torch.full((len(graphs), len(present)), torch.nan)
+    rows, columns, values = zip(*entries, strict=True)
+    log_ms[torch.tensor(rows), torch.tensor(columns)] = torch.tensor(values)
+    platforms = torch.tensor([known.index(platform) for platform in present])
+    return Lesson(ColourBatch.of(graphs, group[0].batch_size), group[0].batch_size, domains, platforms, log_ms)
 
 
-def _start_rates(network: KernelGnnNetwork, chunks: Sequence[_Chunk]) -> None:
-    """Start every platform at its non-negative least-squares roofline, so that the residual starts small."""
-    work: dict[int, list[NDArray[np.float64]]] = defaultdict(list)
-    for chunk in chunks:
-        by_graph = chunk.batch.work_by_graph()
-        for column, platform in enumerate(chunk.platforms.tolist()):
-            known = chunk.is_known[:, column].numpy()
-            work[platform].append(np.column_stack([by_graph[known], chunk.log_ms[known, column].double().exp().numpy()]))
-    with torch.no_grad():
-        for platform, parts in work.items():
-            rows = np.vstack(parts)
-            relative = rows[:, :-1] / rows[:, -1:]
-            scale = relative.mean(0)
-            share = np.maximum(nnls(relative / scale, np.ones(len(rows)))[0], 0.03)
-            network.rates[platform] = torch.from_numpy(np.log(share / scale)).float()
-            network.overhead[platform] = float(np.log(0.03 * np.median(rows[:, -1])))
+class KernelGnnTraining(TorchTraining):
+    """Trains the network on the logarithms of latencies.
 
+    Args:
+        start: Its settings count; and its network, where ``from_scratch`` is False.
+        tables: Training networks.
+        seed: Of initial weights, shuffling and dropout.
+        from_scratch: Whether to start from random weights and least-squares rooflines.
+        device: Where to train.
 
-def _run(
-    settings: KernelGnnSettings, network: KernelGnnNetwork, chunks: Sequence[_Chunk], held_out: Sequence[_Chunk], seed: int
-) -> dict[str, Tensor]:
-    optimiser = torch.optim.AdamW(network.parameters(), settings.learning_rate, weight_decay=1e-4)
-    n_steps = settings.n_epochs * len(chunks)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, settings.learning_rate, total_steps=n_steps, pct_start=0.1)
-    rng = np.random.default_rng(seed)
-    best, least = _weights(network), np.inf
-    bar = tqdm(range(settings.n_epochs), desc="train", file=sys.stderr, disable=None)
-    for _ in bar:
-        network.train()
-        for i in rng.permutation(len(chunks)):
-            optimiser.zero_grad()
-            error = chunks[i].errors(network)
-            loss = torch.nn.functional.huber_loss(error, torch.zeros_like(error), delta=0.1, reduction="sum") / chunks[i].is_known.sum()
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-            optimiser.step()
-            schedule.step()
-        network.eval()
-        now = _mean_error(network, held_out)
-        bar.set_postfix(held_out=f"{now:.4f}")
-        if now < least:
-            best, least = _weights(network), now
-    _LOG.info("least held-out error %.4f", least)
-    return best
-
-
-def _weights(network: KernelGnnNetwork) -> dict[str, Tensor]:
-    return {name: tensor.detach().clone() for name, tensor in network.state_dict().items()}
-
-
-@torch.no_grad()
-def _mean_error(network: KernelGnnNetwork, chunks: Sequence[_Chunk]) -> float:
-    total = sum(float(chunk.errors(network).abs().sum()) for chunk in chunks)
-    return total / sum(int(chunk.is_known.sum()) for chunk in chunks)
-
-
-@torch.no_grad()
-def _calibrate(network: KernelGnnNetwork, chunks: Sequence[_Chunk], known: tuple[Platform, ...]) -> dict[tuple[Platform, int, str], float]:
-    """Return the 0.9 quantile of |log error| by platform, batch size and domain."""
-    errors: dict[tuple[Platform, int, str], list[float]] = defaultdict(list)
-    for chunk in chunks:
-        error = chunk.errors(network).abs()
-        for column, platform in enumerate(chunk.platforms.tolist()):
-            errors[known[platform], chunk.batch_size, chunk.domain] += error[chunk.is_known[:, column], column].tolist()
-    return {key: _conformal_quantile(values) for key, values in errors.items() if values}
-
-
-def _conformal_quantile(values: Sequence[float], coverage: float = 0.9) -> float:
-    """The split-conformal quantile (Vovk et al. 2005; Lei et al., JASA 2018, section 2.2).
-
-    Fewer than 9 values do not determine a 0.9 quantile; twice the largest stands for it then.
+    Raises:
+        InvalidSettingError: If there is no network to learn from.
     """
-    rank = int(np.ceil((len(values) + 1) * coverage))
-    return sorted(values)[rank - 1] if rank <= len(values) else 2.0 * max(values)
+
+    def __init__(self, start: KernelGnn, tables: Sequence[LatencyTable], seed: int, from_scratch: bool, device: str) -> None:
+        if not any(len(table) for table in tables):
+            raise InvalidSettingError("expected at least 1 measured network to train on, got none; check the data set")
+        learned = {table.platform for table in tables if len(table)}
+        self.known = tuple(sorted(learned if from_scratch else learned | set(start.known)))
+        self._start = start
+        self._tables = tables
+        self._lessons = lessons_of(tables, self.known)
+        self._firsts = np.cumsum([0, *map(len, self._lessons)])
+        settings = start.settings
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self._gnn = KernelGnnNetwork(len(self.known), settings.n_members, settings.width, settings.platform_width, settings.dropout)
+        if from_scratch:
+            _set_scales(self._gnn, self._lessons)
+        start_rates(self._gnn, self._lessons)
+        if not from_scratch and start.network is not None:
+            _take_over(self._gnn, start.network, [self.known.index(platform) for platform in start.known])
+        self._gnn.to(device)
+        self._rates = self._gnn.rates.detach().clone()
+        optimiser = torch.optim.AdamW(_parameter_groups(self._gnn, settings.weight_decay), settings.learning_rate)
+        super().__init__(self._gnn, optimiser, int(self._firsts[-1]), settings.n_graphs, settings.n_epochs, seed, device)
+        self._finish_epoch(0.0)
+
+    def _loss(self, rows: NDArray[np.int64]) -> Tensor:
+        errors, residuals = zip(*(lesson.errors(self._gnn, part, self.device) for lesson, part in self._by_lesson(rows)), strict=True)
+        error = torch.cat(errors)
+        # A sum over members: each descends as it would alone, however many there are.
+        loss = huber_loss(error, torch.zeros_like(error), delta=HUBER) * error.shape[1]
+        shrunk = RATE_DECAY * (self._gnn.rates - self._rates).square().mean() + RESIDUAL_DECAY * torch.stack(residuals).mean()
+        return loss + shrunk * error.shape[1]
+
+    def _by_lesson(self, rows: NDArray[np.int64]) -> Iterator[tuple[Lesson, NDArray[np.int64]]]:
+        lesson_of = np.searchsorted(self._firsts, rows, side="right") - 1
+        for at in np.unique(lesson_of):
+            yield self._lessons[at], rows[lesson_of == at] - self._firsts[at]
+
+    def _finish_epoch(self, loss: float) -> None:  # noqa: ARG002 - the schedule follows the epochs alone
+        n_warm = max(1, round(WARMING * self.n_epochs))
+        done = max(0.0, (self.epoch - n_warm) / max(1, self.n_epochs - n_warm))
+        share = min(1.0, (self.epoch + 1) / (n_warm + 1)) * 0.5 * (1.0 + np.cos(np.pi * min(done, 1.0)))
+        for group in self.optimiser.param_groups:
+            group["lr"] = self._start.settings.learning_rate * max(share, 1e-3)
+
+    def predictor(self) -> KernelGnn:
+        from .kernel_gnn_fit import seen_domains
+
+        network = copy.deepcopy(self._gnn).cpu().requires_grad_(False).eval()
+        domains, seen = seen_domains(self._start, self._tables, self.known)
+        return replace(self._start, network=network, known=self.known, domains=domains, seen=seen)
 
 
-def _domains(tables: Sequence[LatencyTable], known: tuple[Platform, ...]) -> tuple[tuple[Domain, ...], tuple[tuple[int, ...], ...]]:
-    names: dict[tuple[str, str], dict[str, ModelGraph]] = defaultdict(dict)
-    seen: dict[Platform, set[int]] = defaultdict(set)
-    for table in tables:
-        at = (table.domain, str(table.platform.view))
-        names[at].update({graph.key: graph for graph in table.graphs})
-        seen[table.platform].add(list(names).index(at))
-    domains = tuple(Domain.of(domain, list(graphs.values())) for (domain, _), graphs in names.items())
-    return domains, tuple(tuple(sorted(seen[platform])) for platform in known)
+def _parameter_groups(network: KernelGnnNetwork, weight_decay: float) -> list[dict[str, Any]]:
+    """Only the perceptron's weights decay: rates of 0 would be a platform of another world."""
+    decayed = [network.first, network.second, network.third]
+    rest = [parameter for parameter in network.parameters() if not any(parameter is weight for weight in decayed)]
+    return [{"params": decayed, "weight_decay": weight_decay}, {"params": rest, "weight_decay": 0.0}]
+
+
+def _set_scales(network: KernelGnnNetwork, lessons: Sequence[Lesson]) -> None:
+    """Standardise what varies among the training colours; what does not vary is unknown and left out."""
+    numbers = torch.cat([lesson.batch.surroundings for lesson in lessons])
+    spread = numbers.std(0)
+    network.centre.copy_(numbers.mean(0))
+    network.scale.copy_(torch.where(spread > 1e-4, 1.0 / spread.clamp(min=LEAST_SPREAD), 0.0))
+
+
+@torch.no_grad()
+def start_rates(network: KernelGnnNetwork, lessons: Sequence[Lesson]) -> None:
+    """Start every platform at rooflines that fit its latencies, so that the residual starts small."""
+    work: dict[int, list[NDArray[np.float64]]] = defaultdict(list)
+    latency_ms: dict[int, list[NDArray[np.float64]]] = defaultdict(list)
+    for lesson in lessons:
+        by_slot = lesson.batch.work_by_slot()
+        for column, platform in enumerate(lesson.platforms.tolist()):
+            rows = np.flatnonzero(~lesson.log_ms[:, column].isnan().numpy())
+            work[platform].append(by_slot[rows])
+            latency_ms[platform].append(lesson.log_ms[rows, column].double().exp().numpy())
+    for platform, parts in work.items():
+        rates, overhead_ms = roofline(np.concatenate(parts), np.concatenate(latency_ms[platform]))
+        network.rates[:, platform] = torch.from_numpy(np.log(rates)).float()
+        network.overhead[:, platform] = float(np.log(overhead_ms))
+
+
+def roofline(work: NDArray[np.float64], latency_ms: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:
+    """Fit launch, FLOP and byte rates by non-negative least squares on the relative error.
+
+    First one rate of each for all kernels; then rates for every slot with a normal prior around those, so that
+    a slot of which little was seen keeps them.
+
+    Args:
+        work: Shape (graphs, N_SLOTS, N_RATES).
+        latency_ms: Shape (graphs,).
+
+    Returns:
+        Rates, shape (N_SLOTS, N_RATES), milliseconds a unit, and what a run costs besides, milliseconds; all above 0.
+    """
+    relative = work / latency_ms[:, None, None]
+    total = relative.sum(1)
+    scale = np.maximum(total.mean(0), 1e-30)
+    common = np.maximum(nnls(total / scale, np.ones(len(total)))[0], LEAST_SHARE) / scale
+    shares = (relative * common).reshape(len(relative), -1)
+    stiffness = RELATIVE_NOISE / PRIOR_DEVIATION
+    system = np.vstack([shares, stiffness * np.eye(shares.shape[1])])
+    target = np.concatenate([np.ones(len(shares)), np.full(shares.shape[1], stiffness)])
+    factors = np.maximum(nnls(system, target)[0], LEAST_FACTOR)
+    return common * factors.reshape(work.shape[1:]), LEAST_SHARE * float(latency_ms.min())
+
+
+@torch.no_grad()
+def _take_over(network: KernelGnnNetwork, source: KernelGnnNetwork, positions: Sequence[int]) -> None:
+    """Start from a trained network; a platform that it does not know starts at the mean of those that it knows and at its own rates."""
+    network.platforms.copy_(source.platforms.mean(-1, keepdim=True).expand_as(network.platforms))
+    network.platforms[:, :, positions] = source.platforms
+    network.rates[:, positions] = source.rates
+    network.overhead[:, positions] = source.overhead
+    shared = {name: tensor for name, tensor in source.state_dict().items() if name not in ("platforms", "rates", "overhead")}
+    network.load_state_dict(shared, strict=False)

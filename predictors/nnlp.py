@@ -14,9 +14,10 @@ from numpy.typing import ArrayLike, NDArray
 from nnlqp_nas.core import CheckpointError, InvalidSettingError, LatencyPredictor, LatencyTable, ModelGraph, Platform, Prediction
 
 from .checkpoint import Arrays, read_checkpoint, write_checkpoint
+from .conformal import COVERAGE
 from .epochs import run_epochs
 from .familiarity import Domain, domain_arrays, read_domains
-from .held_out import COVERAGE, FAR_MARGIN, hold_out, margins
+from .held_out import FAR_MARGIN, hold_out, margins
 from .nnlp_checkpoint import SUFFIXES, read_nnlqp_checkpoint
 from .nnlp_features import nnlp_features
 from .nnlp_network import NnlpNetwork

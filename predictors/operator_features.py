@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from functools import lru_cache
 
-from nnlqp_nas.core import INPUT, Operator
+from nnlqp_nas.core import INPUT, Operator, Shape
 from nnlqp_nas.graphs import operator_cost
 
 KINDS = (
     "conv",
+    "conv_stem",
     "conv_pointwise",
     "conv_depthwise",
     "conv_grouped",
@@ -18,7 +19,10 @@ KINDS = (
     "normalise",
     "relu",
     "clip",
-    "gate",
+    "sigmoid",
+    "hard_sigmoid",
+    "hard_swish",
+    "gelu",
     "softmax",
     "add",
     "mul",
@@ -27,28 +31,56 @@ KINDS = (
     "max_pool",
     "avg_pool",
     "global_pool",
+    "copy",
     "move",
     "input",
     "other",
 )
-"""What kinds of operator the features tell apart."""
+"""What kinds of operator the features tell apart; a ``move`` costs nothing where it is a view, a ``copy`` never is one."""
+
+GROUPS = {
+    "convolution": ("conv", "conv_stem", "conv_pointwise", "conv_depthwise", "conv_grouped"),
+    "product": ("linear", "matmul"),
+    "activation": ("relu", "clip", "sigmoid", "hard_sigmoid", "hard_swish", "gelu"),
+    "bounding": ("relu", "clip"),
+    "arithmetic": ("add", "mul", "elementwise", "normalise"),
+    "pooling": ("max_pool", "avg_pool", "global_pool"),
+    "layout": ("concat", "copy", "move", "input"),
+}
+"""Kinds that engines treat alike: what is learned of one holds, until told otherwise, for one that was never seen."""
 
 MEASURES = (
     "log2_flops",
     "log2_read_bytes",
     "log2_write_bytes",
     "log2_weight_bytes",
+    "log2_moved_bytes",
     "log2_intensity",
     "log2_channels_in",
     "log2_channels_out",
+    "log2_pixels_in",
     "log2_pixels",
     "log2_window",
     "log2_stride",
+    "log2_groups",
     "log2_batch",
 )
 """What is measured of every operator, each a base-2 logarithm."""
 
-N_FEATURES = len(KINDS) + len(MEASURES)
+ALIGNMENTS = (4, 8, 16, 32)
+"""Vector widths; engines choose another kernel where channels are no multiple of theirs."""
+
+TRAITS = (
+    *(f"channels_in_fill_{width}" for width in ALIGNMENTS),
+    *(f"channels_out_fill_{width}" for width in ALIGNMENTS),
+    "is_broadcast",
+    "is_map",
+    "has_bias",
+)
+"""Further traits, each from 0 to 1."""
+
+N_KINDS = len(KINDS) + len(GROUPS)
+N_FEATURES = N_KINDS + len(MEASURES) + len(TRAITS)
 
 _KIND_OF = {
     "Gemm": "linear",
@@ -62,13 +94,13 @@ _KIND_OF = {
     "LeakyRelu": "relu",
     "PRelu": "relu",
     "Clip": "clip",
-    "HardSwish": "gate",
-    "HardSigmoid": "gate",
-    "Sigmoid": "gate",
-    "Tanh": "gate",
-    "Gelu": "gate",
-    "Erf": "gate",
-    "Exp": "gate",
+    "HardSwish": "hard_swish",
+    "HardSigmoid": "hard_sigmoid",
+    "Sigmoid": "sigmoid",
+    "Tanh": "sigmoid",
+    "Gelu": "gelu",
+    "Erf": "gelu",
+    "Exp": "gelu",
     "Softmax": "softmax",
     "Add": "add",
     "Sub": "add",
@@ -80,22 +112,27 @@ _KIND_OF = {
     "GlobalAveragePool": "global_pool",
     "GlobalMaxPool": "global_pool",
     "ReduceMean": "global_pool",
+    "Transpose": "copy",
+    "Slice": "copy",
+    "Gather": "copy",
+    "Split": "copy",
+    "Pad": "copy",
     "Identity": "move",
     "Flatten": "move",
     "Reshape": "move",
-    "Transpose": "move",
     "Squeeze": "move",
     "Unsqueeze": "move",
     "Part": "move",
-    "Slice": "move",
-    "Gather": "move",
-    "Split": "move",
-    "Pad": "move",
     "Pow": "elementwise",
     "Sqrt": "elementwise",
     INPUT: "input",
     "Zero": "input",
 }
+_ON_LAST_AXIS = frozenset({"MatMul", "Gemm", "Softmax", "LayerNormalization", "Gelu"})
+
+
+LEAST_FILLED = 8
+"""Input channels below which a convolution is a network's first one: no engine fills its vectors with them."""
 
 
 def kind_of(operator: Operator) -> str:
@@ -109,6 +146,8 @@ def _conv_kind(operator: Operator) -> str:
     groups = operator.attribute("group", 1)
     if groups != 1:
         return "conv_depthwise" if groups == operator.inputs[0][1] else "conv_grouped"
+    if operator.inputs[0][1] < LEAST_FILLED:
+        return "conv_stem"
     kernel = operator.weights[0][2:] if operator.weights else ()
     return "conv_pointwise" if all(size == 1 for size in kernel) else "conv"
 
@@ -122,32 +161,54 @@ def _sizes(operator: Operator, name: str) -> tuple[int, ...]:
     return tuple(int(size) for size in value) if isinstance(value, tuple) else (1,)
 
 
+def _source(operator: Operator) -> Shape:
+    return operator.inputs[0] if operator.inputs else operator.output
+
+
+def _channels(operator: Operator, shape: Shape) -> int:
+    """Channels stand on axis 1 of a map, on the last axis of tokens and of what a matrix product reads."""
+    if len(shape) < 2:
+        return 1
+    return shape[-1] if len(shape) < 4 or operator.op_type in _ON_LAST_AXIS else shape[1]
+
+
 @lru_cache(maxsize=1 << 17)
 def measures(operator: Operator, batch_size: int) -> tuple[float, ...]:
     """Return :data:`MEASURES` of an operator at a batch size."""
     cost = operator_cost(operator, batch_size)
-    moved = cost.read_bytes + cost.write_bytes + cost.weight_bytes
-    source = operator.inputs[0] if operator.inputs else operator.output
-    window = _sizes(operator, "kernel_shape")
-    strides = _sizes(operator, "strides")
+    source = _source(operator)
+    channels_in, channels_out = _channels(operator, source), _channels(operator, operator.output)
+    groups = operator.attribute("group", 1)
     return (
         _log2(cost.flops),
         _log2(cost.read_bytes),
         _log2(cost.write_bytes),
         _log2(cost.weight_bytes),
-        _log2(cost.flops / max(moved, 1)),
-        _log2(source[1] if len(source) > 1 else 1),
-        _log2(operator.output[1] if len(operator.output) > 1 else 1),
-        _log2(math.prod(operator.output[2:])),
-        _log2(math.prod(window)),
-        _log2(strides[0]),
+        _log2(cost.moved_bytes),
+        _log2(cost.flops / max(cost.moved_bytes, 1)),
+        _log2(channels_in),
+        _log2(channels_out),
+        _log2(math.prod(source) / max(channels_in, 1)),
+        _log2(math.prod(operator.output) / max(channels_out, 1)),
+        _log2(math.prod(_sizes(operator, "kernel_shape"))),
+        _log2(_sizes(operator, "strides")[0]),
+        _log2(groups if isinstance(groups, int) else 1),
         _log2(batch_size),
     )
 
 
+def _traits(operator: Operator) -> tuple[float, ...]:
+    source = _source(operator)
+    channels = _channels(operator, source), _channels(operator, operator.output)
+    fill = [n / (math.ceil(n / width) * width) if n else 0.0 for n in channels for width in ALIGNMENTS]
+    is_broadcast = any(shape != source for shape in operator.inputs[1:]) and operator.op_type != "Concat"
+    has_bias = operator.op_type in ("Conv", "Gemm") and len(operator.weights) > 1
+    return *fill, float(is_broadcast), float(len(operator.output) == 4), float(has_bias)
+
+
 @lru_cache(maxsize=1 << 17)
 def features(operator: Operator, batch_size: int) -> tuple[float, ...]:
-    """Return :data:`N_FEATURES` numbers of order 1: kind one-hot, then measures over 10."""
+    """Return :data:`N_FEATURES` numbers of order 1: kind one-hot, its groups, measures over 10, traits."""
     kind = kind_of(operator)
-    one_hot = tuple(float(kind == name) for name in KINDS)
-    return one_hot + tuple(value / 10.0 for value in measures(operator, batch_size))
+    one_hot = *(float(kind == name) for name in KINDS), *(float(kind in members) for members in GROUPS.values())
+    return one_hot + tuple(value / 10.0 for value in measures(operator, batch_size)) + _traits(operator)

@@ -1,7 +1,7 @@
 """Training of predictors: data and its split, epochs that can be stopped and resumed, what the result is worth."""
 
 from .epoch_loop import EpochLoop, Progress
-from .judgement import judge
+from .judgement import errors_of, judge
 from .sources import DatabaseRows, NnlqpData, ParquetRows, ShippedRows
 from .split import Split, SplitRule
 from .training_data import TrainingData
@@ -16,5 +16,6 @@ __all__ = [
     "Split",
     "SplitRule",
     "TrainingData",
+    "errors_of",
     "judge",
 ]

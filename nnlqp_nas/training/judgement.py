@@ -8,23 +8,39 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core import LatencyPredictor, LatencyTable, Platform
+from ..core import LatencyPredictor, LatencyTable, Platform, Prediction
 
 METRICS = ("mape", "acc10", "acc5", "spearman", "coverage", "extrapolating")
 
 
 def judge(predictor: LatencyPredictor, tables: Sequence[LatencyTable]) -> dict[str, dict[str, Any]]:
-    """Return the errors by platform: ``n``, and :data:`METRICS`.
+    """Return :func:`errors_of` all tables of a platform, by platform."""
+    answers: dict[Platform, list[tuple[Prediction, NDArray[np.float64]]]] = {}
+    for table in tables:
+        answer = predictor.predict(table.graphs, table.platform, table.batch_size)
+        answers.setdefault(table.platform, []).append((answer, table.latency_ms))
+    return {
+        str(platform): errors_of(_joined([answer for answer, _ in parts]), np.concatenate([truth for _, truth in parts]))
+        for platform, parts in sorted(answers.items())
+    }
+
+
+def errors_of(answer: Prediction, truth_ms: NDArray[np.float64]) -> dict[str, Any]:
+    """Return ``n``, and :data:`METRICS`.
 
     ``mape``, ``acc10`` and ``acc5`` (share within 10 % and 5 %), ``coverage`` (share within the interval) and
     ``extrapolating`` are percent; ``spearman`` is None where it is not defined.
     """
-    answers: dict[Platform, list[NDArray[np.float64]]] = {}
-    for table in tables:
-        p = predictor.predict(table.graphs, table.platform, table.batch_size)
-        columns = np.column_stack([table.latency_ms, p.latency_ms, p.low_ms, p.high_ms, p.is_extrapolating])
-        answers.setdefault(table.platform, []).append(columns)
-    return {str(platform): _errors(np.vstack(parts)) for platform, parts in sorted(answers.items())}
+    relative = np.abs(answer.latency_ms / truth_ms - 1.0)
+    return {
+        "n": len(truth_ms),
+        "mape": 100 * float(relative.mean()),
+        "acc10": 100 * float((relative <= 0.1).mean()),
+        "acc5": 100 * float((relative <= 0.05).mean()),
+        "spearman": _spearman(answer.latency_ms, truth_ms),
+        "coverage": 100 * float(((answer.low_ms <= truth_ms) & (truth_ms <= answer.high_ms)).mean()),
+        "extrapolating": 100 * float(answer.is_extrapolating.mean()),
+    }
 
 
 def mean_mape(predictor: LatencyPredictor, tables: Sequence[LatencyTable]) -> float:
@@ -46,18 +62,9 @@ def over_runs(judged: Sequence[dict[str, dict[str, Any]]]) -> dict[str, dict[str
     return summary
 
 
-def _errors(columns: NDArray[np.float64]) -> dict[str, Any]:
-    truth, predicted, low, high, is_far = columns.T
-    relative = np.abs(predicted / truth - 1.0)
-    return {
-        "n": len(truth),
-        "mape": 100 * float(relative.mean()),
-        "acc10": 100 * float((relative <= 0.1).mean()),
-        "acc5": 100 * float((relative <= 0.05).mean()),
-        "spearman": _spearman(predicted, truth),
-        "coverage": 100 * float(((low <= truth) & (truth <= high)).mean()),
-        "extrapolating": 100 * float(is_far.mean()),
-    }
+def _joined(answers: Sequence[Prediction]) -> Prediction:
+    parts = ("latency_ms", "low_ms", "high_ms", "is_extrapolating")
+    return Prediction(*(np.concatenate([getattr(answer, part) for answer in answers]) for part in parts))
 
 
 def _spearman(predicted: NDArray[np.float64], truth: NDArray[np.float64]) -> float | None:

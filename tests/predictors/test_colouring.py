@@ -8,35 +8,53 @@ import torch
 from nnlqp_nas.core import ModelGraph
 from nnlqp_nas.predictors.colouring import colour
 from nnlqp_nas.predictors.kernel_gnn_network import ColourBatch, KernelGnnNetwork
+from nnlqp_nas.predictors.operator_features import N_FEATURES, N_KINDS, features
 
 from .conftest import draw_graphs
 
 
-def _node_by_node(network: KernelGnnNetwork, graph: ModelGraph, platforms: torch.Tensor) -> torch.Tensor:
-    """Message passing as papers write it: every node of the graph for itself."""
-    one = ColourBatch.of(colour([graph], 0), 1)
-    number = {operator: i for i, operator in enumerate(dict.fromkeys(graph.operators))}
-    place = torch.tensor([number[operator] for operator in graph.operators])
-    edges = torch.tensor([(s, t) for t, sources in enumerate(graph.sources) for s in sources]).T
-    h = network.embed(one.features)[place]
-    for conv_in, conv_out, norm in zip(network.reads, network.read_by, network.norms, strict=True):
-        h = norm(h + torch.nn.functional.silu(conv_in((h, h), edges) + conv_out((h, h), edges.flip(0))))
-    base = one.work[place] @ network.rates[platforms].exp().T
-    price = base * (network.factors(h) @ network.platforms[platforms].T).clamp(-8, 8).exp()
-    return torch.log(price.sum(0) + network.overhead[platforms].exp())
+def _mean(values: list[np.ndarray], width: int) -> np.ndarray:
+    return np.mean(values, axis=0) if values else np.zeros(width)
+
+
+def _node_by_node(graph: ModelGraph, batch_size: int) -> np.ndarray:
+    """Means over neighbours as papers write them: every node of the graph for itself."""
+    own = [np.array(features(operator, batch_size)) for operator in graph.operators]
+    readers: list[list[int]] = [[] for _ in graph.operators]
+    for node, sources in enumerate(graph.sources):
+        for source in sources:
+            readers[source].append(node)
+    read = [_mean([own[i] for i in sources], N_FEATURES) for sources in graph.sources]
+    reader = [_mean([own[i] for i in nodes], N_FEATURES) for nodes in readers]
+    degree = [np.log2([1.0 + len(sources), 1.0 + len(nodes)]) for sources, nodes in zip(graph.sources, readers, strict=True)]
+    kinds = [np.concatenate([a[:N_KINDS], d[:1], b[:N_KINDS], d[1:]]) for a, b, d in zip(read, reader, degree, strict=True)]
+    rows = []
+    for node, sources in enumerate(graph.sources):
+        far = [_mean([kinds[i] for i in nodes], 2 * N_KINDS + 2) for nodes in (sources, readers[node])]
+        rows.append(np.concatenate([own[node], read[node], reader[node], degree[node], *far]))
+    return np.array(rows)
+
+
+def test_running_on_colours_equals_running_on_nodes() -> None:
+    for size in (1, 8):
+        graphs = draw_graphs(12, 5)
+        batch = ColourBatch.of(graphs, size)
+        total = batch.sum_by_graph(batch.surroundings.double().exp())
+        alone = np.stack([np.exp(_node_by_node(graph, size)).sum(0) for graph in graphs])
+        np.testing.assert_allclose(total.numpy(), alone, rtol=1e-4)
 
 
 @torch.no_grad()
-def test_running_on_colours_equals_running_on_nodes() -> None:
+def test_a_part_of_a_batch_is_priced_as_in_the_whole() -> None:
     torch.manual_seed(0)
-    graphs = draw_graphs(12, 5)
-    platforms = torch.arange(3)
-    for n_rounds in (1, 2, 3):
-        network = KernelGnnNetwork(3, width=16, n_rounds=n_rounds, platform_width=4)
-        network.rates.normal_(-12.0, 2.0)
-        together = network(ColourBatch.of(colour(graphs, n_rounds), 1), platforms)
-        alone = torch.stack([_node_by_node(network, graph, platforms) for graph in graphs])
-        torch.testing.assert_close(together, alone, rtol=1e-4, atol=1e-4)
+    batch = ColourBatch.of(draw_graphs(12, 5), 1)
+    network = KernelGnnNetwork(3, n_members=2, width=16, platform_width=4)
+    network.rates.normal_(-12.0, 2.0)
+    rows = np.array([7, 2, 11])
+    platforms = torch.tensor([2, 0])
+    part = network(batch.part(rows), platforms)
+    assert part.shape == (3, 2, 2)
+    torch.testing.assert_close(part, network(batch, platforms)[rows], rtol=1e-5, atol=1e-5)
 
 
 def test_colours_are_far_fewer_than_nodes_and_all_nodes_are_counted() -> None:

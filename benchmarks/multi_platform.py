@@ -1,0 +1,154 @@
+"""How right one predictor is for many platforms, on networks that it has not seen, of families that it has.
+
+    NNLQP_NAS_DATA=<folder of the published tables> python -m benchmarks.multi_platform [--quick] [--json] [--rows FILE]...
+
+A fifth of the networks tests, the same ones on every platform and at every batch size; the project's own predictor and NNLP learn from
+the rest, each one network for all platforms. The noise floor of a platform is what a predictor that knew every network's
+mean would still miss a single pass by. A second part trains and tests on NNLQP's own GTX 1660 latencies with the
+split that came with them; it is left out where NNLQP_NAS_DATA is not set.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from nnlqp_nas.core import LatencyTable
+from nnlqp_nas.core.plugins import SPACES, load_plugin
+from nnlqp_nas.datasets.latency_row import LatencyRow, read_rows
+from nnlqp_nas.datasets.measured import MEASURED, tables_of
+from nnlqp_nas.datasets.nnlqp_labels import read_gtx1660
+from nnlqp_nas.datasets.published import tables_directory
+
+from .evaluation import NNLP, OURS, Cells, Result, average, digest_of, draw, joined, learn_and_judge, over_seeds, print_table, split
+from .record import RESULTS, record
+from .unseen_structure import QUICK_SETTINGS, Settings
+
+METHODS = (OURS, NNLP)
+TESTED = 0.2
+AVERAGE, GTX1660 = "average", "NNLQP's GTX 1660"
+WITHIN: Settings = {OURS: {"n_far_folds": 0}}
+"""All families are seen here: nothing need be trained to tell the error on unseen ones."""
+
+FEWEST = 10
+"""Networks that a table needs to be split."""
+
+
+def main() -> None:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="a few epochs of small networks; the figures are not kept")
+    parser.add_argument("--json", action="store_true", help="print the document that is kept")
+    parser.add_argument("--rows", type=Path, action="append", metavar="FILE", help="measured rows; the shipped ones unless given")
+    parser.add_argument("--methods", action="append", metavar="M", help=f"{' and '.join(METHODS)} unless given")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--cells", type=Path, default=RESULTS / ".cells" / "multi_platform.jsonl", help="finished parts, to go on from")
+    parser.add_argument("--threads", type=int, default=2)
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    rows = read_rows(arguments.rows or sorted(MEASURED.glob("*.parquet")))
+    tables = [table for table in tables_of(rows) if len(table) >= FEWEST]
+    methods, n_seeds = tuple(arguments.methods or METHODS), 1 if arguments.quick else arguments.seeds
+    cells, settings = Cells(None if arguments.quick else arguments.cells), QUICK_SETTINGS if arguments.quick else WITHIN
+    summary = run(tables, methods, n_seeds, cells, settings)
+    for name, judged in run_gtx1660(methods, n_seeds, cells, settings).items():
+        summary[name][GTX1660] = judged
+    floors = noise_floors(rows)
+    result = {
+        "networks": {_name(tables_on): sum(map(len, tables_on)) for tables_on in _by_platform(tables)},
+        "data": digest_of(tables),
+        "seeds": list(range(n_seeds)),
+        "split": f"{TESTED:.0%} of the networks of every family test, the same ones everywhere; {GTX1660}: its own 1,800 and 200",
+        "methods": list(methods),
+        "noise_floor_mape": floors,
+        "summary": summary,
+    }
+    record("multi_platform", result, arguments.quick, arguments.json)
+    if not arguments.json:
+        for metric, title in (("mape", "MAPE, %"), ("acc10", "Acc(10 %), %"), ("coverage", "coverage, %")):
+            print_table(title, summary, metric)
+        print("\nnoise floor, MAPE, %:", ", ".join(f"{name} {floor:.2f}" for name, floor in floors.items()) or "no platform has two passes")
+    if not arguments.quick:
+        draw("multi_platform", "Unseen networks of seen families", summary)
+
+
+def run(tables: Sequence[LatencyTable], methods: Sequence[str], n_seeds: int, cells: Cells, settings: Settings) -> dict[str, Any]:
+    """Return the metrics by method and platform, mean and deviation over seeds."""
+    found: dict[str, dict[str, list[Result]]] = {}
+    for method in methods:
+        for seed in range(n_seeds):
+            parts = [split(table, TESTED, seed) for table in tables]
+            train = [learned for learned, _ in parts if len(learned)]
+            tests = {_name(tests_on): joined(tests_on) for tests_on in _by_platform([test for _, test in parts if len(test)])}
+            for name, judged in _cell(cells, "platforms", method, seed, settings.get(method, {}), train, tests).items():
+                for platform, result in judged.items():
+                    found.setdefault(name, {}).setdefault(platform, []).append(result)
+    summary: dict[str, Any] = {name: {platform: over_seeds(results) for platform, results in rows.items()} for name, rows in found.items()}
+    for rows in summary.values():
+        rows[AVERAGE] = average(list(rows.values()))
+    return summary
+
+
+def run_gtx1660(methods: Sequence[str], n_seeds: int, cells: Cells, settings: Settings) -> dict[str, Result]:
+    """Return the metrics by method on NNLQP's own labels; nothing where the published tables are not at hand."""
+    folder = tables_directory()
+    if folder is None:
+        return {}
+    train, test = read_gtx1660(folder, load_plugin(SPACES, "nasbench201")())
+    found: dict[str, list[Result]] = {}
+    for method in methods:
+        for seed in range(n_seeds):
+            for name, judged in _cell(cells, GTX1660, method, seed, settings.get(method, {}), [train], {"": test}).items():
+                found.setdefault(name, []).append(judged[""])
+    return {name: over_seeds(results) for name, results in found.items()}
+
+
+def _cell(
+    cells: Cells,
+    part: str,
+    method: str,
+    seed: int,
+    settings: Mapping[str, Any],
+    train: Sequence[LatencyTable],
+    tests: Mapping[str, LatencyTable],
+) -> dict[str, dict[str, Result]]:
+    data = digest_of([*train, *tests.values()])
+    key = {"part": part, "seed": seed, "method": method, "settings": dict(settings), "data": data}
+    result = cells.look_up_or_run(key, partial(learn_and_judge, method, settings, train, tests, seed))
+    return {name: judged for name, judged in result.items() if name != "seconds"}
+
+
+def _by_platform(tables: Sequence[LatencyTable]) -> list[list[LatencyTable]]:
+    groups: dict[tuple[Any, int], list[LatencyTable]] = {}
+    for table in tables:
+        groups.setdefault((table.platform, table.batch_size), []).append(table)
+    return [groups[key] for key in sorted(groups)]
+
+
+def _name(tables: Sequence[LatencyTable]) -> str:
+    return f"{tables[0].platform}" + (f" b{tables[0].batch_size}" if tables[0].batch_size > 1 else "")
+
+
+def noise_floors(rows: Sequence[LatencyRow]) -> dict[str, float]:
+    """Return, by platform, the mean relative distance of a pass from the mean of its network's passes, percent."""
+    distances: dict[str, list[float]] = {}
+    for row in rows:
+        passes = json.loads(row.facts).get("pass_medians_ms", [])
+        if row.latency_ms is not None and len(passes) > 1:
+            mean = float(np.mean(passes))
+            # The mean of n passes lies nearer to each of them than the truth does, by sqrt(1 - 1/n).
+            distances.setdefault(row.platform, []).append(
+                float(np.mean(np.abs(np.array(passes) / mean - 1.0))) / (1.0 - 1.0 / len(passes)) ** 0.5
+            )
+    return {platform: round(100 * float(np.mean(values)), 2) for platform, values in sorted(distances.items())}
+
+
+if __name__ == "__main__":
+    main()
