@@ -15,7 +15,7 @@ from nnlqp_nas import load_space
 from nnlqp_nas.core import Architecture, GraphView, InvalidSettingError, Platform, SearchSpace
 from nnlqp_nas.datasets.latency_row import read_rows
 from nnlqp_nas.datasets.published import PublishedTable, platform_of_column
-from nnlqp_nas.transfer import Features, describe_graphs, source_features
+from nnlqp_nas.transfer import VARIANTS, Features, VariantSpread, describe_graphs, source_features
 
 Times = NDArray[np.float64]
 Rows = NDArray[np.int64]
@@ -98,4 +98,6 @@ class DeviceTable:
         """
         counts, features = self.described(self.views[target])
         known = [SourceTable.fit(self.described(self.views[name])[0], self.latency_ms[name], rows) for name in sources]
-        return {**features, **source_features(np.stack([table.log_latency(counts) for table in known], axis=1), sources)}
+        log_ms = np.stack([table.log_latency(counts) for table in known], axis=1)
+        spread = VariantSpread.learn(features[VARIANTS].take(rows), log_ms[rows])
+        return {**spread.weigh(features), **source_features(log_ms, sources)}

@@ -4,10 +4,12 @@
     python -m benchmarks.transfer_platform --rows rows/*.parquet --leave-out cpu-openvino-bf16
     python -m benchmarks.transfer_platform --predictors kernel_gnn nnlp     # trained on all other platforms first: hours
 
-``few_shot`` is what ``adapt`` does with a describing predictor: with pretraining, its sources are operator tables fitted to each
-other platform; without, it knows the graphs alone. A named predictor is fitted to the other platforms and adapted (with pretraining), or
-fitted to the samples alone (without). Samples are drawn at random over all families, as NNLQP does (section 8.5 there); MAPE,
-Acc(10 %) and Spearman are over all networks of the platform that were not sampled; "all" takes four fifths.
+``few_shot`` is what ``adapt`` does with a describing predictor. What the other platforms tell of a network is either predicted, by
+operator tables fitted to each of them, or looked up: every network here was measured there, as an evolving database has it.
+It chooses its samples by ``select_support_set``'s rule, and is tried with random ones too; "from graphs alone" knows no other platform.
+A named predictor is fitted to the other platforms and adapted (with pretraining), or fitted to the samples alone (without), on
+random samples, as NNLQP draws them (section 8.5 there). MAPE, Acc(10 %) and Spearman are over all networks of the platform that
+were not sampled; "all" takes four fifths.
 """
 
 from __future__ import annotations
@@ -27,7 +29,7 @@ from nnlqp_nas.core import LatencyPredictor, LatencyTable, ModelGraph, Platform
 from nnlqp_nas.core.plugins import PREDICTORS, load_plugin, plugin_names
 from nnlqp_nas.datasets.latency_row import read_rows
 from nnlqp_nas.datasets.measured import MEASURED, tables_of
-from nnlqp_nas.transfer import Features, FewShotModel, describe_graphs, source_features, take
+from nnlqp_nas.transfer import VARIANTS, Features, FewShotModel, VariantSpread, choose_rows, describe_graphs, source_features, take
 
 Times = NDArray[np.float64]
 Rows = NDArray[np.int64]
@@ -35,6 +37,8 @@ Rows = NDArray[np.int64]
 FEW_SHOT = "few_shot"
 SOURCE = "operator_linear"
 ALL_SHARE = 0.8
+N_CANDIDATES = 700
+"""Networks among which samples are chosen, so that seeds differ."""
 
 
 def main() -> None:
@@ -77,8 +81,7 @@ def _by_platform(tables: Sequence[LatencyTable]) -> dict[Platform, LatencyTable]
 def _judge(platform: Platform, tables: Mapping[Platform, LatencyTable], arguments: argparse.Namespace) -> dict[str, Any]:
     table = tables[platform]
     others = [other for known, other in sorted(tables.items()) if known != platform]
-    graph_features = describe_graphs(table.graphs)
-    pretrained = {f"{FEW_SHOT}": {**graph_features, **_sources(table.graphs, others)}, f"{FEW_SHOT} from graphs alone": graph_features}
+    described = _describe(table, others)
     bases = {name: load_plugin(PREDICTORS, name)().fit(others) for name in arguments.predictors} if others else {}
     n_all = round(ALL_SHARE * len(table))
     result: dict[str, Any] = {}
@@ -87,8 +90,12 @@ def _judge(platform: Platform, tables: Mapping[Platform, LatencyTable], argument
         for seed in range(arguments.seeds):
             order = np.random.default_rng(seed).permutation(len(table))
             support, rest = np.sort(order[:n]), np.sort(order[n:])
-            for name, features in pretrained.items():
-                runs.setdefault(name, []).append(_few_shot(features, table.latency_ms, support, rest))
+            for name, features in described.items():
+                runs.setdefault(f"{name}, random", []).append(_few_shot(features, table.latency_ms, support, rest))
+                if n < n_all:
+                    chosen = _choose(features, order, n)
+                    left = np.setdiff1d(order, chosen)
+                    runs.setdefault(name, []).append(_few_shot(features, table.latency_ms, chosen, left))
             for name, base in bases.items():
                 samples = LatencyTable(platform, 1, [table.graphs[i] for i in support], table.latency_ms[support])
                 adapted = base.adapt(platform, samples.graphs, samples.latency_ms)
@@ -100,10 +107,32 @@ def _judge(platform: Platform, tables: Mapping[Platform, LatencyTable], argument
     return result
 
 
-def _sources(graphs: Sequence[ModelGraph], others: Sequence[LatencyTable]) -> Features:
+def _describe(table: LatencyTable, others: Sequence[LatencyTable]) -> dict[str, Features]:
+    """Return features of the networks by what is known beside their graphs."""
+    alone = describe_graphs(table.graphs)
+    if not others:
+        return {f"{FEW_SHOT} from graphs alone": alone}
     known = [load_plugin(PREDICTORS, SOURCE)().fit([other]) for other in others]
-    log_ms = np.stack([np.log(one.predict(graphs, other.platform).latency_ms) for one, other in zip(known, others, strict=True)], axis=1)
-    return source_features(log_ms, [str(other.platform) for other in others])
+    predicted = [np.log(one.predict(table.graphs, other.platform).latency_ms) for one, other in zip(known, others, strict=True)]
+    measured = [_look_up(table.graphs, other, instead) for other, instead in zip(others, predicted, strict=True)]
+    names = [str(other.platform) for other in others]
+    sources = {f"{FEW_SHOT}, sources predicted": np.stack(predicted, 1), f"{FEW_SHOT}, sources measured": np.stack(measured, 1)}
+    pretrained = {
+        name: {**VariantSpread.learn(alone[VARIANTS], log_ms).weigh(alone), **source_features(log_ms, names)}
+        for name, log_ms in sources.items()
+    }
+    return {**pretrained, f"{FEW_SHOT} from graphs alone": alone}
+
+
+def _look_up(graphs: Sequence[ModelGraph], table: LatencyTable, instead: Times) -> Times:
+    """Return log latencies as measured; ``instead`` where a platform has none of a network."""
+    known = {graph.key: float(np.log(ms)) for graph, ms in zip(table.graphs, table.latency_ms, strict=True)}
+    return np.array([known.get(graph.key, float(other)) for graph, other in zip(graphs, instead, strict=True)])
+
+
+def _choose(features: Features, order: Rows, n: int) -> Rows:
+    looked_at = np.sort(order[: max(N_CANDIDATES, n)])
+    return np.sort(looked_at[choose_rows(take(features, looked_at), n)])
 
 
 def _few_shot(features: Features, latency_ms: Times, support: Rows, rest: Rows) -> dict[str, float]:

@@ -80,6 +80,8 @@ class AdaptedPredictor(LatencyPredictor):
         log_ms = self.base.log_latency(graphs, known, batch_size)
         others = [i for i, source in enumerate(known) if source != platform]
         features = describe_graphs(graphs, batch_size)
+        if self.base.spread is not None:
+            features = self.base.spread.weigh(features)
         if others:
             features |= source_features(log_ms[:, others], [str(known[i]) for i in others])
         if platform in known:

@@ -12,8 +12,9 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 
 from nnlqp_nas.core import CheckpointError, InvalidSettingError, LatencyPredictor, LatencyTable, ModelGraph, Platform, Prediction
+from nnlqp_nas.transfer import VariantSpread
 
-from .checkpoint import Arrays, read_checkpoint, write_checkpoint
+from .checkpoint import Arrays, read_checkpoint, take, write_checkpoint
 from .conformal import COVERAGE, EVERY_DOMAIN, deviation, nearest_quantile
 from .familiarity import UNFAMILIAR_SHARE, Domain, Places, domain_arrays, read_domains, totals
 from .kernel_gnn_network import ColourBatch, KernelGnnNetwork
@@ -74,6 +75,8 @@ class KernelGnn(LatencyPredictor):
         far_errors: Least reach of the interval on networks of unseen domains, log milliseconds, by platform.
         domains: What was seen, by domain.
         seen: For each platform, positions of the domains seen there.
+        spread: In which variants of operators the platforms differ: a prior for platforms to come. None where fewer than
+            two platforms are known.
     """
 
     settings: KernelGnnSettings = field(default_factory=KernelGnnSettings)
@@ -83,6 +86,7 @@ class KernelGnn(LatencyPredictor):
     far_errors: Mapping[Platform, float] = field(default_factory=dict)
     domains: tuple[Domain, ...] = ()
     seen: tuple[tuple[int, ...], ...] = ()
+    spread: VariantSpread | None = None
 
     name = "kernel_gnn"
 
@@ -159,7 +163,7 @@ class KernelGnn(LatencyPredictor):
         return replace(self, **{one.name: getattr(found, one.name) for one in fields(self)})
 
     def _untrained(self) -> Self:
-        return replace(self, network=None, known=(), quantiles={}, domains=(), seen=())
+        return replace(self, network=None, known=(), quantiles={}, domains=(), seen=(), spread=None)
 
     def start_training(
         self, tables: Sequence[LatencyTable], seed: int = 0, from_scratch: bool = True, device: str = "cpu"
@@ -170,11 +174,12 @@ class KernelGnn(LatencyPredictor):
         return KernelGnnTraining(start, tables, seed, from_scratch, device)
 
     def calibrated(self, tables: Sequence[LatencyTable]) -> Self:
-        from .kernel_gnn_fit import quantiles_of
+        from .kernel_gnn_fit import quantiles_of, spread_of
 
         told = quantiles_of(self, tables)
         at = {key[:2] for key in told}
-        return replace(self, quantiles={**{key: value for key, value in self.quantiles.items() if key[:2] not in at}, **told})
+        kept = {key: value for key, value in self.quantiles.items() if key[:2] not in at}
+        return replace(self, quantiles={**kept, **told}, spread=self.spread or spread_of(self, tables))
 
     def adapt(self, platform: Platform, graphs: Sequence[ModelGraph], latency_ms: ArrayLike, batch_size: int = 1) -> LatencyPredictor:
         from .adapted import AdaptedPredictor
@@ -193,12 +198,15 @@ class KernelGnn(LatencyPredictor):
         """Return weights and settings, as a checkpoint holds them."""
         arrays: Arrays = {f"network.{name}": tensor.numpy() for name, tensor in self.trained().state_dict().items()}
         arrays |= domain_arrays(self.domains)
+        if self.spread is not None:
+            arrays["spread"] = self.spread.scale
         settings = {
             "generation": GENERATION,
             "settings": asdict(self.settings),
             "platforms": [str(platform) for platform in self.known],
             "domains": [domain.name for domain in self.domains],
             "seen": [list(seen) for seen in self.seen],
+            "spread": None if self.spread is None else list(self.spread.columns),
             "quantiles": [[*key, quantile] for key, quantile in sorted(self.quantiles.items())],
             "far_errors": {str(platform): error for platform, error in sorted(self.far_errors.items())},
         }
@@ -228,9 +236,14 @@ class KernelGnn(LatencyPredictor):
             domains = read_domains(arrays, settings["domains"])
             seen = tuple(tuple(positions) for positions in settings["seen"])
             quantiles = {(str(name), int(size), str(domain)): float(value) for name, size, domain, value in settings["quantiles"]}
+            spread = _read_spread(arrays, settings.get("spread"))
             far_errors = {Platform.parse(name): float(error) for name, error in settings["far_errors"].items()}
-            return cls(sizes, network.eval(), known, quantiles, far_errors, domains, seen)
+            return cls(sizes, network.eval(), known, quantiles, far_errors, domains, seen, spread)
         except (AttributeError, KeyError, TypeError, ValueError, RuntimeError) as error:
             if isinstance(error, CheckpointError):
                 raise
             raise CheckpointError(f"expected a kernel_gnn checkpoint, got one that does not fit: {str(error).splitlines()[0]}") from error
+
+
+def _read_spread(arrays: Arrays, columns: Sequence[str] | None) -> VariantSpread | None:
+    return None if columns is None else VariantSpread(tuple(columns), take(arrays, "spread", (len(columns),)))

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from nnlqp_nas.core import InvalidSettingError, LatencyTable, ModelGraph, Platform
+from nnlqp_nas.transfer import VARIANTS, VariantSpread, describe_graphs
 
 from .conformal import Score, conformal_quantile, deviation, mondrian_quantiles
 from .epochs import run_epochs
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 
 CALIBRATED = 0.1
 """Share of every domain's networks that calibrates the intervals; they are not learned from."""
+
+N_SPREAD = 800
+"""Most networks that tell in which variants of operators platforms differ."""
 
 FAR_EPOCHS = 0.5
 """Passes of a training that only tells the error on unseen domains, as a share of the settings' passes."""
@@ -59,6 +63,16 @@ def quantiles_of(predictor: KernelGnn, tables: Sequence[LatencyTable]) -> dict[t
                 if np.isfinite(score)
             ]
     return mondrian_quantiles(scores)
+
+
+def spread_of(predictor: KernelGnn, tables: Sequence[LatencyTable]) -> VariantSpread | None:
+    """Return in which variants of operators the known platforms differ, by what is predicted there of some of the networks."""
+    graphs = list({graph.key: graph for table in tables for graph in table.graphs}.values())
+    if len(predictor.known) < 2 or not graphs:
+        return None
+    drawn = np.random.default_rng(0).permutation(len(graphs))[:N_SPREAD]
+    chosen = [graphs[i] for i in np.sort(drawn)]
+    return VariantSpread.learn(describe_graphs(chosen)[VARIANTS], predictor.log_latency(chosen, predictor.known))
 
 
 @torch.no_grad()

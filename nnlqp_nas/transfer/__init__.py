@@ -4,13 +4,15 @@ from .describing import DescribingPredictor
 from .evidence_gp import EvidenceGp
 from .feature_group import FeatureGroup, Features, take
 from .few_shot import COVERAGE, OWN, FewShotModel, predict_held_out, source_features
-from .graph_features import describe_graphs
+from .graph_features import VARIANTS, describe_graphs
 from .sample_report import Refit, SampleReport
 from .support_set import choose_rows, select_support_set
+from .variant_spread import VariantSpread
 
 __all__ = [
     "COVERAGE",
     "OWN",
+    "VARIANTS",
     "DescribingPredictor",
     "EvidenceGp",
     "FeatureGroup",
@@ -18,6 +20,7 @@ __all__ = [
     "FewShotModel",
     "Refit",
     "SampleReport",
+    "VariantSpread",
     "choose_rows",
     "describe_graphs",
     "predict_held_out",

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from .evidence_gp import CONSTANT, NOISE, EvidenceGp, Prior, cross_validate, smooth_name
 from .feature_group import FeatureGroup, Features, Matrix
-from .graph_features import KIND_WORK, KINDS, OPERATOR_BYTES, OPERATOR_FLOPS, OPERATORS, TOTAL
+from .graph_features import KIND_WORK, KINDS, OPERATOR_BYTES, OPERATOR_FLOPS, OPERATORS, TOTAL, VARIANTS
 
 OWN, LEVEL, CONTRAST = "own", "level", "contrast"
 SMOOTH = (LEVEL, CONTRAST, TOTAL)
@@ -21,6 +21,7 @@ PRIOR: Prior = {
     TOTAL: (0.16, 1.3),
     KINDS: (0.12, 1.1),
     KIND_WORK: (0.12, 1.1),
+    VARIANTS: (0.3, 1.1),
     OPERATORS: (0.035, 1.3),
     OPERATOR_FLOPS: (0.025, 1.1),
     OPERATOR_BYTES: (0.04, 1.2),

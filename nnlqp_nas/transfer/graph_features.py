@@ -11,9 +11,9 @@ from ..core import ModelGraph, Operator
 from ..graphs import operator_cost
 from .feature_group import FeatureGroup, Matrix
 
-TOTAL, KINDS, KIND_WORK = "total", "kinds", "kind_work"
+TOTAL, KINDS, KIND_WORK, VARIANTS = "total", "kinds", "kind_work", "variants"
 OPERATORS, OPERATOR_FLOPS, OPERATOR_BYTES = "operators", "operator_flops", "operator_bytes"
-GRAPH_GROUPS = (TOTAL, KINDS, KIND_WORK, OPERATORS, OPERATOR_FLOPS, OPERATOR_BYTES)
+GRAPH_GROUPS = (TOTAL, KINDS, KIND_WORK, VARIANTS, OPERATORS, OPERATOR_FLOPS, OPERATOR_BYTES)
 
 
 def describe_graphs(graphs: Sequence[ModelGraph], batch_size: int = 1) -> dict[str, FeatureGroup]:
@@ -21,7 +21,8 @@ def describe_graphs(graphs: Sequence[ModelGraph], batch_size: int = 1) -> dict[s
 
     ``total`` holds the logarithms of launches, FLOPs and bytes. The others are shares of them, which is what the logarithm
     of a latency changes by where one operator's cost does: ``kinds``, of the launches, by kind of
-    operator; ``kind_work``, of FLOPs and of bytes; ``operators``, ``operator_flops`` and ``operator_bytes``, by
+    operator; ``kind_work``, of FLOPs and of bytes; ``variants``, of launches, FLOPs and bytes, by kind, window and stride, which is
+    what engines have kernels for; ``operators``, ``operator_flops`` and ``operator_bytes``, by
     distinct operator (type, attributes and shapes), which tells stages of a network apart.
 
     Args:
@@ -36,17 +37,26 @@ def describe_graphs(graphs: Sequence[ModelGraph], batch_size: int = 1) -> dict[s
     work = np.array([[float(c.write_bytes > 0), c.flops, c.moved_bytes] for c in cost]).reshape(-1, 3)
     total = np.maximum(counts @ work, 1.0)
     shares = [counts * work[:, i] / total[:, [i]] for i in range(3)]
-    kind_names = [_kind(operator) for operator in operators]
-    kinds = tuple(sorted(set(kind_names)))
-    is_kind = np.array([[name == kind for kind in kinds] for name in kind_names], dtype=np.float64).reshape(-1, len(kinds))
+    kinds, is_kind = _sort([_kind(operator) for operator in operators])
+    variants, is_variant = _sort([_variant(operator) for operator in operators])
     named = tuple(f"{operator.digest:016x}" for operator in operators)
-    by_work = tuple(f"{kind} flops" for kind in kinds) + tuple(f"{kind} bytes" for kind in kinds)
+    by_work = tuple(f"{kind} {work}" for work in ("flops", "bytes") for kind in kinds)
+    by_variant = tuple(f"{variant} {work}" for work in ("launches", "flops", "bytes") for variant in variants)
     groups = {
         TOTAL: FeatureGroup(("launches", "flops", "bytes"), np.log(total)),
         KINDS: FeatureGroup(kinds, shares[0] @ is_kind),
         KIND_WORK: FeatureGroup(by_work, np.hstack([shares[1] @ is_kind, shares[2] @ is_kind])),
+        VARIANTS: FeatureGroup(by_variant, np.hstack([share @ is_variant for share in shares])),
     }
-    return groups | {name: FeatureGroup(named, share) for name, share in zip(GRAPH_GROUPS[3:], shares, strict=True)}
+    single = (OPERATORS, OPERATOR_FLOPS, OPERATOR_BYTES)
+    return groups | {name: FeatureGroup(named, share) for name, share in zip(single, shares, strict=True)}
+
+
+def _sort(labels: Sequence[str]) -> tuple[tuple[str, ...], Matrix]:
+    """Return the distinct labels, and which of them each is, float64, shape (labels, distinct)."""
+    distinct = tuple(sorted(set(labels)))
+    place = {label: i for i, label in enumerate(distinct)}
+    return distinct, np.eye(len(distinct))[[place[label] for label in labels]]
 
 
 def _count(graphs: Sequence[ModelGraph]) -> tuple[Matrix, list[Operator]]:
@@ -73,3 +83,12 @@ def _kind(operator: Operator) -> str:
     if groups != 1:
         return "Conv depthwise" if groups == operator.inputs[0][1] else "Conv grouped"
     return "Conv pointwise" if all(size == 1 for size in operator.weights[0][2:]) else "Conv"
+
+
+def _variant(operator: Operator) -> str:
+    """Return the operator's kind with its window and stride where it has them."""
+    window = operator.weights[0][2:] if operator.op_type == "Conv" and operator.weights else operator.attribute("kernel_shape", ())
+    strides = operator.attribute("strides", ())
+    if not isinstance(window, tuple) or not window:
+        return _kind(operator)
+    return f"{_kind(operator)} {'x'.join(map(str, window))} by {'x'.join(map(str, strides if isinstance(strides, tuple) else ()))}"

@@ -11,7 +11,7 @@ from ..core import INPUT, Architecture, GraphView, InvalidSettingError, ModelGra
 from .evidence_gp import CONSTANT
 from .feature_group import FeatureGroup, Features, Matrix
 from .few_shot import CONTRAST, LEVEL
-from .graph_features import KIND_WORK, KINDS, OPERATOR_BYTES, OPERATOR_FLOPS, OPERATORS, TOTAL, describe_graphs
+from .graph_features import KIND_WORK, KINDS, OPERATOR_BYTES, OPERATOR_FLOPS, OPERATORS, TOTAL, VARIANTS, describe_graphs
 
 DESIGN = {
     LEVEL: 0.7,
@@ -19,6 +19,7 @@ DESIGN = {
     TOTAL: 0.2,
     KINDS: 0.2,
     KIND_WORK: 0.1,
+    VARIANTS: 0.3,
     OPERATORS: 0.5,
     OPERATOR_FLOPS: 0.2,
     OPERATOR_BYTES: 0.2,

@@ -101,3 +101,12 @@ def test_the_error_on_unseen_domains_is_told_by_leaving_domains_out() -> None:
     assert told.far_error(EAGER) == unlike, "a platform that tells no error gets the largest one told"
     with pytest.raises(InvalidSettingError, match="2 folds of domains"):
         KernelGnn(settings).fit([first])
+
+
+def test_what_platforms_differ_in_is_learned_and_kept(kernel_gnn: KernelGnn, tmp_path: Path) -> None:
+    assert kernel_gnn.spread is not None
+    kernel_gnn.save(tmp_path / "a.safetensors")
+    read = KernelGnn.load(tmp_path / "a.safetensors").spread
+    assert read is not None
+    assert read.columns == kernel_gnn.spread.columns
+    np.testing.assert_array_equal(read.scale, kernel_gnn.spread.scale)
