@@ -5,5 +5,7 @@ from .nats_bench import NatsBenchTss
 from .quality import Quality
 from .surrogate import AccuracySurrogate
 from .table import TableQuality
+from .trained_accuracy import TrainedAccuracy
+from .zero_cost import ZeroCostProxy
 
-__all__ = ["AccuracySurrogate", "CallableQuality", "NatsBenchTss", "Quality", "TableQuality"]
+__all__ = ["AccuracySurrogate", "CallableQuality", "NatsBenchTss", "Quality", "TableQuality", "TrainedAccuracy", "ZeroCostProxy"]
