@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+from types import ModuleType
+
 import numpy as np
 import pytest
 
 from nnlqp_nas.commands.run_settings import compose_settings, group_choices, instantiate
-from nnlqp_nas.core import SearchSpace
+from nnlqp_nas.core import ModelGraph, SearchSpace
+from nnlqp_nas.graphs import LayerBuilder
 from nnlqp_nas.quality import Quality
 
 SPACES = {
@@ -51,8 +55,17 @@ def test_a_table_is_of_the_space_of_the_search(tmp_path) -> None:
     assert quality.evaluate([space.decode("00000012")]).tolist() == [61.5]
 
 
+def build(trial: object) -> ModelGraph:
+    net = LayerBuilder()
+    return net.finish(net.conv(net.input(3, 8, 8), trial.suggest_int("width", 1, 4)))  # type: ignore[attr-defined]
+
+
 @pytest.mark.parametrize("name", group_choices("search")["space"])
-def test_space_is_made(name: str) -> None:
-    space = instantiate(compose_settings("search", [f"space={name}"]).space, "space")
+def test_space_is_made(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    module = ModuleType("users_own")
+    module.build = build  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "users_own", module)
+    needs = ["space.function.path=users_own.build"] if name == "function" else []
+    space = instantiate(compose_settings("search", [f"space={name}", *needs]).space, "space")
     assert isinstance(space, SearchSpace)
     space.check(space.sample(np.random.default_rng(0)))
