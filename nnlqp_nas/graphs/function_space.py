@@ -130,7 +130,7 @@ class FunctionSpace(SearchSpace):
         if not isinstance(network, torch.nn.Module):
             return to_module(read_graph(network, GraphView.AS_WRITTEN))
         if self._input_shape is not None and not hasattr(network, "input_shape"):
-            network.input_shape = (1, *self._input_shape)
+            setattr(network, "input_shape", (1, *self._input_shape))  # noqa: B010 (a module's own attribute type is narrower)
         return network
 
     def _shape_of(self, network: Any) -> tuple[int, ...] | None:

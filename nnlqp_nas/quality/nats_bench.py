@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -111,15 +113,20 @@ class NatsBenchTss(Quality):
 
 
 def _read_pth(path: Path) -> Any:
-    import collections
     import pickle
 
     import torch
 
     try:
-        scalars = [np._core.multiarray.scalar, np.dtype, type(np.dtype(np.float64)), type(np.dtype(np.float32)), type(np.dtype(np.int64))]
-        with torch.serialization.safe_globals([collections.defaultdict, set, *scalars]):
+        with torch.serialization.safe_globals(_plain_globals()):
             return torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
         reason = " ".join(str(error).split())[:200]
         raise InvalidSettingError(f"expected a file that torch.load reads with weights_only=True, got '{path}': {reason}") from error
+
+
+def _plain_globals() -> list[Any]:
+    """Return what the file may name beside what PyTorch allows: containers, and NumPy's scalars under both their addresses."""
+    scalar = import_module("numpy._core.multiarray").scalar
+    numbers = [type(np.dtype(kind)) for kind in (np.float64, np.float32, np.int64)]
+    return [defaultdict, set, np.dtype, *numbers, scalar, (scalar, "numpy.core.multiarray.scalar")]
