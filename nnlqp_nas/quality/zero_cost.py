@@ -64,7 +64,11 @@ class ZeroCostProxy(Quality):
     def evaluate(self, architectures: Sequence[Architecture]) -> NDArray[np.float64]:
         for architecture in architectures:
             self._space.check(architecture)
-        return np.array([self._score(architecture) for architecture in architectures], dtype=np.float64)
+        scores = np.array([self._score(architecture) for architecture in architectures], dtype=np.float64)
+        if not np.all(np.isfinite(scores)):
+            wrong = architectures[int(np.argmin(np.isfinite(scores)))]
+            raise InvalidSettingError(f"expected {self.name} to be finite, got another score for {wrong.key}; take another proxy")
+        return scores
 
     def _score(self, architecture: Architecture) -> float:
         graph = self._space.graph(architecture, GraphView.AS_WRITTEN)
@@ -89,7 +93,12 @@ def naswot_score(graph: ModelGraph, images: NDArray[np.float32], seed: int = 0) 
         graph: The network as written; it is run as it trains, normalising by the batch.
         images: float32, shape (n, C, H, W).
         seed: Seed of its weights.
+
+    Raises:
+        InvalidSettingError: If the images are not of the network's input shape.
     """
+    if images.shape[1:] != graph.input_shapes[0][1:]:
+        raise InvalidSettingError(f"expected images of shape (n, *{graph.input_shapes[0][1:]}), got {images.shape}")
     kernel = naswot_kernel(graph, images, seed)
     return float(np.linalg.slogdet(kernel + np.eye(len(kernel)))[1])
 

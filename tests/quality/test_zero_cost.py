@@ -148,5 +148,7 @@ def test_a_cell_of_nothing_has_scores_too():
 def test_wrong_settings_are_refused():
     with pytest.raises(UnknownNameError, match="nearest known: naswot"):
         ZeroCostProxy(SPACE, "naswat")
+    with pytest.raises(InvalidSettingError, match=r"expected images of shape \(n, \*\(3, 32, 32\)\), got \(8, 3, 16, 16\)"):
+        ZeroCostProxy(SPACE, images=images_for(8)[:, :, :16, :16]).evaluate(MEMBERS)
     with pytest.raises(InvalidSettingError, match="expected batch_size >= 2, got 1"):
         ZeroCostProxy(SPACE, batch_size=1)
