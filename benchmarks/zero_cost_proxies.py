@@ -1,6 +1,6 @@
 """How zero-cost proxies rank networks whose accuracies are published.
 
-    python -m benchmarks.zero_cost_proxies DATA_FOLDER [--n 200] [--seeds 3] [--json]
+    NNLQP_NAS_DATA=<folder of the published tables> python -m benchmarks.zero_cost_proxies [--n 200] [--seeds 3] [--quick] [--json]
 
 Spearman correlation with the published accuracy of n networks, drawn at random from the table; mean, least and
 most over seeds, each seed with its own networks, weights and images (Gaussian noise).
@@ -9,7 +9,6 @@ most over seeds, each seed with its own networks, weights and images (Gaussian n
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import time
 from pathlib import Path
@@ -19,7 +18,9 @@ import numpy as np
 from scipy.stats import spearmanr
 
 from benchmarks.accuracy_tables import TABLES, read_accuracies
+from benchmarks.record import record
 from nnlqp_nas import load_space
+from nnlqp_nas.datasets.published import tables_directory
 from nnlqp_nas.quality import ZeroCostProxy
 
 PROXIES = ("naswot", "synflow", "params", "flops")
@@ -49,16 +50,19 @@ def correlate(space: str, data: Path, n: int, seeds: int) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Correlate and print."""
+    """Correlate, keep and print."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("data", type=Path, help="folder of the published tables")
     parser.add_argument("--n", type=int, default=200, help="networks a seed")
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--quick", action="store_true", help="ten networks, one seed; not kept")
     parser.add_argument("--json", action="store_true", help="one JSON document on standard output")
-    settings = parser.parse_args()
-    result = {space: correlate(space, settings.data, settings.n, settings.seeds) for space in SPACES}
-    if settings.json:
-        print(json.dumps({"n": settings.n, "seeds": settings.seeds, "spaces": result}, indent=2))
+    arguments = parser.parse_args()
+    folder = tables_directory()
+    if folder is None:
+        raise SystemExit("expected the folder of the published tables in the variable NNLQP_NAS_DATA, got nothing")
+    n, seeds = (10, 1) if arguments.quick else (arguments.n, arguments.seeds)
+    spaces = {space: correlate(space, folder, n, seeds) for space in SPACES}
+    record("zero_cost_proxies", {"n": n, "seeds": seeds, "spaces": spaces}, arguments.quick, arguments.json)
 
 
 if __name__ == "__main__":
