@@ -1,9 +1,9 @@
-"""Fit the surrogate of NAS-Bench-201 accuracy that is shipped, and write its card.
+"""Fit the accuracy surrogates that are shipped, and write their cards.
 
-    python -m benchmarks.fit_accuracy_surrogate DATA_FOLDER [--output FOLDER]
+    python -m benchmarks.fit_accuracy_surrogate DATA_FOLDER [SPACE ...] [--output FOLDER]
 
-DATA_FOLDER holds nasbench201_accuracy_200ep.parquet: cell strings and test accuracies after 200
-epochs (mean over seeds). The tables are read, never copied: only what was learned is written.
+DATA_FOLDER holds the published tables that ``benchmarks/accuracy_tables.py`` names. They are read, never
+copied: only what was learned is written.
 """
 
 from __future__ import annotations
@@ -12,31 +12,20 @@ import argparse
 import json
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pyarrow import parquet
 from safetensors.numpy import save_file
 from scipy.stats import kendalltau, spearmanr
 
-from nnlqp_nas import load_space
-from nnlqp_nas.core import Architecture
+from benchmarks.accuracy_tables import TABLES, read_accuracies
 from nnlqp_nas.quality import AccuracySurrogate
-from nnlqp_nas.quality.cell_features import describe_cells
-from nnlqp_nas.quality.surrogate import DATASETS, SHIPPED
+from nnlqp_nas.quality.surrogate import SCOPES, shipped_name
 
-SEED, N_FIT, N_VALIDATION = 0, 4500, 500
+SEED = 0
 MEMBERS, HIDDEN, EPOCHS, BATCH, DECAY, RATE = 5, 64, 60, 128, 0.1, 5e-3
-HEADROOM = np.array([1.0, 4.0, 5.0])
-
-
-def read_table(folder: Path) -> tuple[list[Architecture], NDArray[np.float64]]:
-    """Return the cells and their accuracies, float64, shape (15625, 3), percent."""
-    columns = [f"{dataset}_test_200ep" for dataset in DATASETS]
-    table = parquet.read_table(folder / "nasbench201_accuracy_200ep.parquet", columns=["arch_str", *columns]).to_pydict()
-    space = load_space("nasbench201")
-    return [space.decode(cell) for cell in table["arch_str"]], np.array([table[column] for column in columns]).T
 
 
 def fit_member(x: torch.Tensor, z: torch.Tensor, seed: int) -> list[torch.Tensor]:
@@ -59,9 +48,9 @@ def fit_member(x: torch.Tensor, z: torch.Tensor, seed: int) -> list[torch.Tensor
     return [tensor.detach() for layer in layers for tensor in (layer.weight.T, layer.bias)]
 
 
-def fit(x: NDArray[np.float32], accuracy: NDArray[np.float64]) -> dict[str, NDArray[np.float32]]:
-    """Fit the ensemble on features of shape (n, 445) and accuracies of shape (n, 3)."""
-    ceiling = np.minimum(accuracy.max(axis=0) + HEADROOM, 100.0)
+def fit(x: NDArray[np.float32], accuracy: NDArray[np.float64], headroom: tuple[float, ...]) -> dict[str, NDArray[np.float32]]:
+    """Fit the ensemble on features of shape (n, features) and accuracies of shape (n, outputs)."""
+    ceiling = np.minimum(accuracy.max(axis=0) + np.array(headroom), 100.0)
     score = -np.log(ceiling - accuracy)
     mean, std = score.mean(axis=0), score.std(axis=0)
     z = torch.tensor((score - mean) / std, dtype=torch.float32)
@@ -85,34 +74,45 @@ def describe_errors(truth: NDArray[np.float64], predicted: NDArray[np.float64]) 
     }
 
 
-def main() -> None:
-    """Fit, write the weights and the card, print the errors."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("data", type=Path, help="folder of the published tables")
-    parser.add_argument("--output", type=Path, default=Path("nnlqp_nas/quality/surrogates"))
-    settings = parser.parse_args()
-    torch.set_num_threads(1)
-    cells, accuracy = read_table(settings.data)
-    order = np.random.default_rng(SEED).permutation(len(cells))
-    parts = {"validation": order[N_FIT : N_FIT + N_VALIDATION], "rest": order[N_FIT + N_VALIDATION :]}
-    fitted_on = order[:N_FIT]
-    path = settings.output / f"{SHIPPED}.safetensors"
-    save_file(fit(describe_cells([cells[i].code for i in fitted_on]), accuracy[fitted_on]), path)
-    errors: dict[str, dict[str, dict[str, float | int]]] = {}
-    for column, dataset in enumerate(DATASETS):
-        predicted = AccuracySurrogate(dataset, path).evaluate(cells)
+def fit_space(space: str, data: Path, output: Path) -> dict[str, Any]:
+    """Fit the surrogate of a space, write its weights and its card, and return the errors."""
+    table, scope = TABLES[space], SCOPES[space]
+    members, accuracy = read_accuracies(space, data)
+    order = np.random.default_rng(SEED).permutation(len(members))
+    fitted_on, rest = order[: table.n_fit], order[table.n_fit :]
+    parts = {"validation": rest[: table.n_validation], "rest": rest[table.n_validation :]}
+    x = scope.describe([members[i].code for i in fitted_on])
+    path = output / f"{shipped_name(space)}.safetensors"
+    save_file(fit(x, accuracy[fitted_on], table.headroom), path)
+    errors: dict[str, Any] = {}
+    for column, dataset in enumerate(scope.metrics):
+        predicted = AccuracySurrogate(dataset, path, space).evaluate(members)
         errors[dataset] = {part: describe_errors(accuracy[at, column], predicted[at]) for part, at in parts.items()}
     card = {
-        "what": "NAS-Bench-201 test accuracy after 200 epochs (mean over seeds), predicted from the cell",
-        "data": "NATS-Bench topology space (Dong et al., arXiv 2009.00437); the table itself is not shipped",
-        "split": f"numpy default_rng({SEED}).permutation: {N_FIT} cells to fit, {N_VALIDATION} to choose settings, the rest for the errors",
+        "what": table.what,
+        "data": table.data,
+        "split": f"numpy default_rng({SEED}).permutation of {len(members)} networks: {table.n_fit} to fit, {table.n_validation} to choose "
+        "settings, the rest for the errors",
         "seed": SEED,
-        "model": f"{MEMBERS} perceptrons 445-{HIDDEN}-{HIDDEN}-3 (SiLU), {EPOCHS} epochs of AdamW, weight decay {DECAY}, peak rate {RATE}",
-        "command": "python -m benchmarks.fit_accuracy_surrogate DATA_FOLDER",
+        "model": f"{MEMBERS} perceptrons {x.shape[1]}-{HIDDEN}-{HIDDEN}-{len(scope.metrics)} (SiLU), {EPOCHS} epochs of AdamW, "
+        f"weight decay {DECAY}, peak rate {RATE}",
+        "command": f"python -m benchmarks.fit_accuracy_surrogate DATA_FOLDER {space}",
         "errors": errors,
     }
     path.with_suffix(".json").write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
-    print(json.dumps(errors, indent=2))
+    return errors
+
+
+def main() -> None:
+    """Fit what the command line names and print the errors."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("data", type=Path, help="folder of the published tables")
+    parser.add_argument("spaces", nargs="*", metavar="SPACE", help=f"among {', '.join(TABLES)}; all of them unless given")
+    parser.add_argument("--output", type=Path, default=Path("nnlqp_nas/quality/surrogates"))
+    settings = parser.parse_args()
+    torch.set_num_threads(1)
+    for space in settings.spaces or TABLES:
+        print(json.dumps({space: fit_space(space, settings.data, settings.output)}, indent=2))
 
 
 if __name__ == "__main__":

@@ -61,18 +61,23 @@ class MobileNetV3(LayeredSpace):
     Args:
         width: Factor on every number of channels, 1.0 or 1.2 (the two published super-networks).
         n_classes: Outputs of the last layer.
+        resolution: The resolution that every member has, pixels; None leaves it to be chosen. A code means the
+            same network either way: where it is fixed, the choice has no effect and every code has its digit.
 
     Raises:
-        InvalidSettingError: If ``width`` is not one of the published ones.
+        InvalidSettingError: If ``width`` is not one of the published ones, or ``resolution`` none of the space's.
     """
 
     name = "mobilenetv3"
 
-    def __init__(self, width: float = 1.2, n_classes: int = 1000) -> None:
+    def __init__(self, width: float = 1.2, n_classes: int = 1000, resolution: int | None = None) -> None:
         if width not in WIDTHS:
             raise InvalidSettingError(f"expected a width of {WIDTHS[0]} or {WIDTHS[1]}, got {width!r}")
+        if resolution is not None and resolution not in RESOLUTIONS:
+            raise InvalidSettingError(f"expected a resolution in steps of 4 from 128 to 224, or None, got {resolution!r}")
         self.width = float(width)
         self.n_classes = n_classes
+        self.resolution = resolution
         self._stages = tuple(stage._replace(channels=self._widen(stage.channels)) for stage in _STAGES)
 
     @property
@@ -82,11 +87,14 @@ class MobileNetV3(LayeredSpace):
     @property
     def size(self) -> int:
         a_block = len(KERNELS) * len(EXPANSIONS)
-        return int(len(RESOLUTIONS) * sum(a_block**depth for depth in DEPTHS) ** N_STAGES)
+        n_resolutions = len(RESOLUTIONS) if self.resolution is None else 1
+        return int(n_resolutions * sum(a_block**depth for depth in DEPTHS) ** N_STAGES)
 
     def canonical(self, code: tuple[int, ...]) -> tuple[int, ...]:
-        """Return ``code`` with kernel and expansion of blocks beyond their stage's depth set to 0."""
+        """Return ``code`` with kernel and expansion of blocks beyond their stage's depth set to 0, and a fixed resolution's digit."""
         digits = list(code)
+        if self.resolution is not None:
+            digits[0] = RESOLUTIONS.index(self.resolution)
         for first in range(1, len(digits), _DIGITS_A_STAGE):
             n_inactive = 2 * (MAX_DEPTH - DEPTHS[code[first]])
             if n_inactive:
@@ -114,6 +122,8 @@ class MobileNetV3(LayeredSpace):
             raise InvalidSettingError(f"expected {{'ks': [20], 'e': [20], 'd': [5], 'r': int}}, got {encoding!r}") from error
         if (len(kernels), len(expansions), len(depths)) != (N_STAGES * MAX_DEPTH, N_STAGES * MAX_DEPTH, N_STAGES):
             raise InvalidSettingError(f"expected 20 ks, 20 e and 5 d, got {len(kernels)}, {len(expansions)} and {len(depths)}")
+        if self.resolution not in (None, resolution):
+            raise InvalidSettingError(f"expected r to be {self.resolution}, which this space has fixed, got {resolution!r}")
         choices = [resolution]
         for stage, depth in enumerate(depths):
             choices.append(depth)

@@ -26,7 +26,7 @@ ARROWS: dict[str, set[str]] = {
     "quality": {"core", "graphs"},
     "search": {"core", "graphs", "oracles", "quality", "transfer"},
     "report": {"core", "graphs", "search"},
-    "testing": {"core", "graphs", "backends"},
+    "testing": {"core", "graphs", "backends", "quality"},
     "search_spaces": {"core", "graphs"},
     "training": {"core", "graphs", "database", "datasets"},
     "predictors": {"core", "graphs", "transfer"},

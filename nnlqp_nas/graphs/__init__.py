@@ -1,6 +1,6 @@
 """Networks as graphs: the layer builder, ONNX in and out, cost, passes.
 
-Reading and writing ONNX is imported when it is first used: pricing architectures needs none of it.
+Reading and writing ONNX, and spaces of functions, are imported when they are first used: pricing architectures needs none of it.
 """
 
 from __future__ import annotations
@@ -15,11 +15,13 @@ from .layered_space import LayeredSpace
 from .passes import optimised, viewed
 
 if TYPE_CHECKING:
+    from .function_space import FunctionSpace
     from .onnx_reader import read_graph
     from .onnx_writer import to_onnx, write_onnx
 
 __all__ = [
     "Family",
+    "FunctionSpace",
     "LayerBuilder",
     "LayeredSpace",
     "OperatorCost",
@@ -33,7 +35,7 @@ __all__ = [
     "write_onnx",
 ]
 
-_LAZY = {"read_graph": "onnx_reader", "to_onnx": "onnx_writer", "write_onnx": "onnx_writer"}
+_LAZY = {"FunctionSpace": "function_space", "read_graph": "onnx_reader", "to_onnx": "onnx_writer", "write_onnx": "onnx_writer"}
 
 
 def __getattr__(name: str) -> Any:

@@ -9,6 +9,7 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
+CELL_CHOICES = (5,) * 6
 _NONE, _SKIP = 0, 1
 _EDGES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
 _PATHS = ((3,), (0, 4), (1, 5), (0, 2, 5))

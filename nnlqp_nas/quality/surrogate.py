@@ -1,99 +1,130 @@
-"""A shipped surrogate of NAS-Bench-201 accuracy: numpy alone, thousands of cells a second."""
+"""Shipped surrogates of published accuracies: numpy alone, thousands of networks a second."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from importlib.resources import as_file, files
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core import Architecture, CheckpointError, InvalidSettingError, UnknownNameError
-from .cell_features import describe_cells
+from ..core import Architecture, InvalidSettingError, UnknownNameError
+from .block_features import (
+    ACCEL_CHOICES,
+    MACRO_CHOICES,
+    SUBNET_CHOICES,
+    describe_accel_networks,
+    describe_macro_networks,
+    describe_subnets,
+)
+from .cell_features import CELL_CHOICES, describe_cells
+from .ensemble import read_ensemble
 from .quality import Quality
 
-DATASETS = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100", "imagenet16_120": "ImageNet16-120"}
-SHIPPED = "nasbench201_accuracy"
 _CHUNK = 1024
 
 
-class AccuracySurrogate(Quality):
-    """Predicts the test accuracy of a NAS-Bench-201 cell after 200 epochs of training.
+@dataclass(frozen=True)
+class Scope:
+    """What the surrogate of a space is about.
 
-    An ensemble of multilayer perceptrons on :func:`describe_cells`; each predicts ``-log(ceiling -
-    accuracy)``, standardised, and their mean is turned back to percent. Its card states the data,
-    the split and the rank correlation on cells it was not fitted on.
+    Attributes:
+        metrics: What each output of its ensemble means, by the name of its data set, in order.
+        n_choices: Choices of each parameter of the space.
+        describe: Codes to features.
+        fixed: Digits that the data never varied: parameter, digit, and what to do about another one.
+    """
+
+    metrics: dict[str, str]
+    n_choices: tuple[int, ...]
+    describe: Callable[[Sequence[tuple[int, ...]]], NDArray[np.float32]]
+    fixed: tuple[tuple[int, int, str], ...] = ()
+
+
+SCOPES = {
+    "accel_nasbench": Scope(
+        {"imagenet": "ImageNet top-1 accuracy after Accel-NASBench's short training, %"}, ACCEL_CHOICES, describe_accel_networks
+    ),
+    "mobilenetv3": Scope(
+        {"imagenet": "ImageNet top-1 accuracy of Once-for-All's super-network of width 1.0, %"},
+        SUBNET_CHOICES,
+        describe_subnets,
+        ((0, SUBNET_CHOICES[0] - 1, "resolution 224, the only one in its data: space=mobilenetv3_w10 has it fixed"),),
+    ),
+    "nasbench201": Scope(
+        {
+            "cifar10": "CIFAR-10 test accuracy, %",
+            "cifar100": "CIFAR-100 test accuracy, %",
+            "imagenet16_120": "ImageNet16-120 test accuracy, %",
+        },
+        CELL_CHOICES,
+        describe_cells,
+    ),
+    "nasbench_macro": Scope({"cifar10": "CIFAR-10 test accuracy, %"}, MACRO_CHOICES, describe_macro_networks),
+}
+
+
+class AccuracySurrogate(Quality):
+    """Predicts the published accuracy of a network of a space, from its code.
+
+    An ensemble of multilayer perceptrons on features of the code; each predicts ``-log(ceiling -
+    accuracy)``, standardised, and their mean is turned back to percent. Its card (:func:`read_card`) states the
+    data, the split and the rank correlation on networks it was not fitted on.
 
     Guarantees: deterministic; a batch equals its members one by one.
 
     Args:
-        dataset: ``cifar10``, ``cifar100`` or ``imagenet16_120``.
+        dataset: What the networks were trained on: ``cifar10``, ``cifar100`` or ``imagenet16_120`` (NAS-Bench-201),
+            ``cifar10`` (NAS-Bench-Macro), ``imagenet`` (Accel-NASBench, Once-for-All).
         path: A safetensors file that ``benchmarks.fit_accuracy_surrogate`` wrote; None takes the shipped one.
+        space: Name of the space: ``nasbench201``, ``nasbench_macro``, ``accel_nasbench`` or ``mobilenetv3``.
 
     Raises:
-        UnknownNameError: If ``dataset`` is not one of these.
+        UnknownNameError: If there is no surrogate for ``space`` or ``dataset``.
         CheckpointError: If the file cannot be read.
     """
 
-    space = "nasbench201"
-
-    def __init__(self, dataset: str = "cifar10", path: Path | str | None = None) -> None:
-        if dataset not in DATASETS:
-            raise UnknownNameError.among("data set", dataset, DATASETS)
-        self.name = f"surrogate:{dataset}"
-        self.metric = f"{DATASETS[dataset]} test accuracy, %"
-        self._column = list(DATASETS).index(dataset)
-        self._weights = _read_weights(path)
+    def __init__(self, dataset: str = "cifar10", path: Path | str | None = None, space: str = "nasbench201") -> None:
+        if space not in SCOPES:
+            raise UnknownNameError.among("space with an accuracy surrogate", space, SCOPES)
+        self._scope = SCOPES[space]
+        if dataset not in self._scope.metrics:
+            raise UnknownNameError.among("data set", dataset, self._scope.metrics)
+        self.space = space
+        self.name = f"surrogate:{space}_{dataset}"
+        self.metric = self._scope.metrics[dataset]
+        self._output = list(self._scope.metrics).index(dataset)
+        self._ensemble = read_ensemble(shipped_name(space), path)
 
     def evaluate(self, architectures: Sequence[Architecture]) -> NDArray[np.float64]:
         for architecture in architectures:
-            if architecture.space != "nasbench201":
-                raise InvalidSettingError(
-                    f"expected members of nasbench201, got {architecture.key}: give your own quality for other spaces"
-                )
+            self._check(architecture)
         codes = [architecture.code for architecture in architectures]
-        values = [self._predict(codes[start : start + _CHUNK]) for start in range(0, len(codes), _CHUNK)]
+        chunks = [codes[start : start + _CHUNK] for start in range(0, len(codes), _CHUNK)]
+        values = [self._ensemble.predict(self._scope.describe(chunk), self._output) for chunk in chunks]
         return np.concatenate(values) if values else np.zeros(0)
 
-    def _predict(self, codes: Sequence[tuple[int, ...]]) -> NDArray[np.float64]:
-        weights, at = self._weights, self._column
-        x = describe_cells(codes).astype(np.float64)
-        x = _silu(np.einsum("nf,mfh->mnh", x, weights["weight_1"], optimize=True) + weights["bias_1"][:, None])
-        x = _silu(np.matmul(x, weights["weight_2"]) + weights["bias_2"][:, None])
-        scores = np.matmul(x, weights["weight_3"][:, :, at : at + 1])[:, :, 0] + weights["bias_3"][:, at : at + 1]
-        score = scores.mean(axis=0) * weights["std"][at] + weights["mean"][at]
-        return np.asarray(np.clip(weights["ceiling"][at] - np.exp(-score), 0.0, 100.0), dtype=np.float64)
+    def _check(self, architecture: Architecture) -> None:
+        code, n_choices = architecture.code, self._scope.n_choices
+        is_member = architecture.space == self.space and len(code) == len(n_choices)
+        if not is_member or any(digit >= n for digit, n in zip(code, n_choices, strict=True)):
+            raise InvalidSettingError(f"expected members of {self.space}, got {architecture.key}: give your own quality for other spaces")
+        for parameter, digit, remedy in self._scope.fixed:
+            if code[parameter] != digit:
+                raise InvalidSettingError(f"{self.name} expected {remedy}; got {architecture.key}")
 
 
-def read_card() -> dict[str, Any]:
-    """Return the card of the shipped surrogate: data, split, seed, errors, command."""
-    text = files(__package__).joinpath("surrogates", f"{SHIPPED}.json").read_text(encoding="utf-8")
+def shipped_name(space: str) -> str:
+    """Return the name of the files of a space's surrogate, without their suffix."""
+    return f"{space}_accuracy"
+
+
+def read_card(space: str = "nasbench201") -> dict[str, Any]:
+    """Return the card of a shipped surrogate: data, split, seed, errors, command."""
+    text = files(__package__).joinpath("surrogates", f"{shipped_name(space)}.json").read_text(encoding="utf-8")
     card: dict[str, Any] = json.loads(text)
     return card
-
-
-def _silu(x: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.asarray(x / (1 + np.exp(-x)))
-
-
-def _read_weights(path: Path | str | None) -> dict[str, NDArray[np.float64]]:
-    from safetensors import SafetensorError
-    from safetensors.numpy import load_file
-
-    try:
-        if path is not None:
-            tensors = load_file(str(path))
-        else:
-            with as_file(files(__package__).joinpath("surrogates", f"{SHIPPED}.safetensors")) as shipped:
-                tensors = load_file(str(shipped))
-    except (OSError, SafetensorError) as error:
-        raise CheckpointError(
-            f"expected a surrogate written by benchmarks.fit_accuracy_surrogate, got {path or SHIPPED}: {error}"
-        ) from error
-    missing = {"weight_1", "bias_1", "weight_2", "bias_2", "weight_3", "bias_3", "mean", "std", "ceiling"} - set(tensors)
-    if missing:
-        raise CheckpointError(f"expected a surrogate's tensors in {path or SHIPPED}, got none named {', '.join(sorted(missing))}")
-    return {name: tensor.astype(np.float64) for name, tensor in tensors.items()}

@@ -7,14 +7,21 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
+from benchmarks.accuracy_tables import TABLES, read_accuracies
 from nnlqp_nas.core import Architecture, CheckpointError, InvalidSettingError, UnknownNameError
+from nnlqp_nas.core.plugins import SPACES, load_plugin
 from nnlqp_nas.quality import AccuracySurrogate, CallableQuality
+from nnlqp_nas.quality.block_features import describe_subnets
 from nnlqp_nas.quality.cell_features import describe_cells, prune_cell
-from nnlqp_nas.quality.surrogate import DATASETS, read_card
+from nnlqp_nas.quality.surrogate import SCOPES, read_card
+from nnlqp_nas.search_spaces.mobilenetv3 import MobileNetV3
 from nnlqp_nas.search_spaces.nasbench201 import NasBench201
+from nnlqp_nas.search_spaces.nasbench_macro import NasBenchMacro
 
-from ..search_spaces.published_tables import read_table
+from ..search_spaces.published_tables import FOLDER, read_table
 
+DATASETS = tuple(SCOPES["nasbench201"].metrics)
+OTHERS = tuple((space, dataset) for space, scope in SCOPES.items() for dataset in scope.metrics if space != "nasbench201")
 MEMBERS = [Architecture("nasbench201", code) for code in product(range(5), repeat=6)]
 
 
@@ -23,6 +30,47 @@ def test_card_states_a_rank_correlation_on_cells_not_fitted_on(dataset):
     errors = read_card()["errors"][dataset]["rest"]
     assert errors["n"] == 15625 - 5000
     assert errors["spearman"] >= 0.97
+
+
+@pytest.mark.parametrize(("space", "dataset"), OTHERS)
+def test_cards_of_other_spaces_state_a_rank_correlation_too(space, dataset):
+    errors = read_card(space)["errors"][dataset]
+    assert errors["rest"]["n"] >= 300
+    assert errors["rest"]["spearman"] >= 0.98
+
+
+@pytest.mark.parametrize(("name", "dataset"), OTHERS)
+def test_every_scope_fits_its_space(name, dataset):
+    space = MobileNetV3(1.0, resolution=224) if name == "mobilenetv3" else load_plugin(SPACES, name)()
+    assert tuple(len(parameter.choices) for parameter in space.parameters) == SCOPES[name].n_choices
+    surrogate, rng = AccuracySurrogate(dataset, space=name), np.random.default_rng(0)
+    members = [space.sample(rng) for _ in range(200)]
+    values = surrogate.evaluate(members)
+    assert np.all((values > 30) & (values < 100))
+    assert np.ptp(values) > 1
+    assert np.allclose(values[:5], [surrogate.evaluate([member])[0] for member in members[:5]], rtol=1e-9)
+    with pytest.raises(InvalidSettingError, match=f"expected members of {name}"):
+        surrogate.evaluate([Architecture(name, (*members[0].code[:-1], 9))])
+
+
+def test_networks_that_engines_run_alike_are_equally_good():
+    early, late = NasBenchMacro().decode("11102110"), NasBenchMacro().decode("11120110")
+    first, second = AccuracySurrogate(space="nasbench_macro").evaluate([early, late])
+    assert first == second
+
+
+def test_a_resolution_that_its_data_never_had_is_refused():
+    space = MobileNetV3(1.0)
+    encoding = {"ks": [3] * 20, "e": [4] * 20, "d": [3] * 5, "r": 160}
+    with pytest.raises(InvalidSettingError, match="resolution 224, the only one in its data"):
+        AccuracySurrogate("imagenet", space="mobilenetv3").evaluate([space.decode(encoding)])
+
+
+def test_blocks_beyond_the_depth_have_no_features():
+    space = MobileNetV3(1.0)
+    shallow, deep = (space.decode({"ks": [3] * 20, "e": [3] * 20, "d": [depth] * 5, "r": 224}) for depth in (2, 4))
+    features = describe_subnets([shallow.code, deep.code])
+    assert features.sum(axis=1).tolist() == [5 * (1 + 2 * 2), 5 * (1 + 4 * 2)]
 
 
 def test_a_batch_equals_its_members():
@@ -62,6 +110,8 @@ def test_dead_edges_do_not_matter():
 def test_wrong_arguments_are_refused(tmp_path):
     with pytest.raises(UnknownNameError, match="nearest known: cifar10"):
         AccuracySurrogate("cifar1000")
+    with pytest.raises(UnknownNameError, match="nearest known: nasbench_macro"):
+        AccuracySurrogate(space="nasbench_micro")
     (tmp_path / "cut.safetensors").write_bytes(b"\x10\0\0\0")
     for path in ("cut.safetensors", "missing.safetensors"):
         with pytest.raises(CheckpointError, match="expected a surrogate"):
@@ -78,10 +128,14 @@ def test_a_function_is_a_quality():
 
 
 @pytest.mark.data
-@pytest.mark.parametrize("dataset", DATASETS)
-def test_card_is_true(dataset):
-    rows = read_table("nasbench201_accuracy_200ep", ["arch_str", f"{dataset}_test_200ep"])
-    truth = np.array([row[f"{dataset}_test_200ep"] for row in rows])
-    rest = np.random.default_rng(read_card()["seed"]).permutation(len(rows))[5000:]
-    predicted = AccuracySurrogate(dataset).evaluate([NasBench201().decode(rows[i]["arch_str"]) for i in rest])
-    assert spearmanr(truth[rest], predicted).statistic == pytest.approx(read_card()["errors"][dataset]["rest"]["spearman"], abs=1e-3)
+@pytest.mark.parametrize("space", SCOPES)
+def test_card_is_true(space):
+    read_table(TABLES[space].file, list(TABLES[space].columns))
+    members, truth = read_accuracies(space, FOLDER)
+    card, table = read_card(space), TABLES[space]
+    rest = np.random.default_rng(card["seed"]).permutation(len(members))[table.n_fit + table.n_validation :]
+    for column, dataset in enumerate(SCOPES[space].metrics):
+        predicted = AccuracySurrogate(dataset, space=space).evaluate([members[i] for i in rest])
+        stated = card["errors"][dataset]["rest"]
+        assert len(rest) == stated["n"]
+        assert spearmanr(truth[rest, column], predicted).statistic == pytest.approx(stated["spearman"], abs=1e-3)

@@ -29,6 +29,12 @@ class TestMobileNetV3Width1(SearchSpaceContract):
         return MobileNetV3(width=1.0, n_classes=10)
 
 
+class TestMobileNetV3At224(SearchSpaceContract):
+    @pytest.fixture
+    def space(self) -> MobileNetV3:
+        return MobileNetV3(width=1.0, resolution=224)
+
+
 def count(space: MobileNetV3, architecture: Architecture) -> tuple[int, int]:
     cost = graph_cost(space.graph(architecture, GraphView.AS_WRITTEN))
     return cost.macs, cost.params
@@ -56,6 +62,18 @@ def test_size_counts_distinct_members():
 def test_width_must_be_a_published_one():
     with pytest.raises(InvalidSettingError, match=r"expected a width of 1.0 or 1.2, got 0.5"):
         MobileNetV3(width=0.5)
+
+
+def test_a_fixed_resolution_leaves_codes_as_they_are():
+    fixed, rng = MobileNetV3(1.0, resolution=224), np.random.default_rng(0)
+    member = fixed.sample(rng)
+    assert fixed.encode(member)["r"] == 224
+    assert MobileNetV3(1.0).decode(fixed.encode(member)) == member
+    assert fixed.size * 25 == SPACE.size
+    with pytest.raises(InvalidSettingError, match="expected r to be 224"):
+        fixed.decode({**fixed.encode(member), "r": 128})
+    with pytest.raises(InvalidSettingError, match="expected a resolution in steps of 4 from 128 to 224, or None, got 225"):
+        MobileNetV3(resolution=225)
 
 
 def test_channels_are_rounded_as_the_authors_do():

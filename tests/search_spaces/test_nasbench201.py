@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from nnlqp_nas.core import GraphView, InvalidSettingError
+from nnlqp_nas.graphs import graph_cost
 from nnlqp_nas.search_spaces.nasbench201 import NasBench201
 from nnlqp_nas.testing.search_space_contract import SearchSpaceContract
 
@@ -67,6 +69,24 @@ def test_live_branches_distinguish():
 def test_malformed_cells_are_refused(cell):
     with pytest.raises(InvalidSettingError, match="expected"):
         SPACE.decode(cell)
+
+
+# What the reference table counts for this cell, frozen here to need no table.
+def test_cost_of_a_known_cell():
+    cell = "|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_3x3~1|+|skip_connect~0|nor_conv_3x3~1|skip_connect~2|"
+    cost = graph_cost(SPACE.graph(SPACE.decode(cell), GraphView.AS_WRITTEN))
+    assert (cost.macs, cost.params) == (149_340_800, 1_045_466)
+
+
+@pytest.mark.data
+@pytest.mark.parametrize("stride", [100, pytest.param(1, marks=pytest.mark.slow)])
+def test_cost_equals_that_of_the_reference_table(stride):
+    rows = read_table("nasbench201_static", ["arch_str", "macs_m", "params_m"])[::stride]
+    costs = [graph_cost(SPACE.graph(SPACE.decode(row["arch_str"]), GraphView.AS_WRITTEN)) for row in rows]
+    ours = np.array([[cost.macs, cost.params] for cost in costs])
+    table = np.array([[row["macs_m"], row["params_m"]] for row in rows]) * 1e6
+    # The table holds millions as float32: seven digits are all there is.
+    assert np.abs(ours / table - 1).max() < 1e-7
 
 
 @pytest.mark.data
