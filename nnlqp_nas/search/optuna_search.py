@@ -34,10 +34,10 @@ class OptunaSearch:
     evaluates nothing again.
 
     Args:
-        sampler: ``tpe``, ``nsga2`` or ``random``.
+        sampler: ``tpe``, ``evolution``, ``gp``, ``nsga2``, ``nsga3`` or ``random``; see :class:`SamplerSetting`.
         n_objectives: 1: accuracy, the budget a constraint; 2: accuracy and latency.
         n_ask: Candidates proposed at a time and priced in one query.
-        memory: Trials TPE is shown.
+        memory: Trials that the sampler is shown, where it cannot bear them all.
         has_mutants: Whether a mutant of one of the best takes the place of a candidate proposed before.
     """
 
