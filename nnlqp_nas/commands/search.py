@@ -25,6 +25,7 @@ from ..core import (
 )
 from .output import milliseconds, print_json, print_table
 from .run_settings import compose_settings, instantiate
+from .search_budgets import check_budgets, make_budgets
 
 if TYPE_CHECKING:
     from ..search import Candidate, SearchOutcome
@@ -104,6 +105,8 @@ class _Search:
                 settings.max_priced,
                 settings.batch_size,
                 settings.seed,
+                settings.probability,
+                make_budgets(settings, predictor),
             )
             storage = StudyStorage(settings.storage or f"journal:///{self.folder.absolute() / 'study.log'}")
             with self._phase("search"), _bar(settings.max_priced, "search") as bar:
@@ -200,6 +203,7 @@ def _check(settings: Any) -> None:
     quantile = settings.budget_quantile
     if not isinstance(quantile, (int, float)) or not 0 <= quantile <= 1:
         raise InvalidSettingError(f"expected budget_quantile between 0 and 1, got {quantile}")
+    check_budgets(settings)
 
 
 def _bar(total: int, name: str) -> Any:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..core import Architecture, InvalidSettingError, MeasurementFailure, SearchSpace
+from ..core import Architecture, InvalidSettingError, SearchSpace
 from .candidate import Candidate, rank_distinct
 from .problem import SearchProblem
 from .samplers import SamplerSetting, derive_seed
@@ -28,7 +28,7 @@ _IDLE_BATCHES = 6
 class OptunaSearch:
     """Proposes candidates with one of Optuna's samplers, prices them, and rates those within the budget.
 
-    Guarantees: the accuracy of a candidate whose interval reaches above the budget is never
+    Guarantees: the accuracy of a candidate that does not fit every budget with the problem's probability is never
     evaluated, nor is that of two candidates with one graph; neither uses up a trial. The same
     seed proposes the same candidates. A search that was killed goes on from its storage, and
     evaluates nothing again.
@@ -75,8 +75,8 @@ class _Run:
     def __init__(self, problem: SearchProblem, setting: SamplerSetting, storage: StudyStorage) -> None:
         self.problem = problem
         self.setting = setting
-        facts = {"space": problem.space.name, "platform": str(problem.platform), "budget_ms": problem.budget_ms, "seed": problem.seed}
-        self.record = storage.open(setting.n_objectives, {**facts, "quality": problem.quality.name, "sampler": setting.name})
+        facts = {**problem.facts(), "quality": problem.quality.name, "sampler": setting.name}
+        self.record = storage.open(setting.n_objectives, facts)
         trials = self.record.get_trials(deepcopy=False)
         self.told = [trial for trial in trials if trial.state.name in ("COMPLETE", "PRUNED")]
         self.known = {candidate.graph_key: candidate for candidate in read_candidates(trials)}
@@ -97,11 +97,13 @@ class _Run:
     def require_feasible(self) -> None:
         if self.n_evaluated:
             return
-        fastest = min((candidate.interval_ms[1] for candidate in self.known.values()), default=float("nan"))
         problem = self.problem
+        fastest = min((candidate.bound_ms or candidate.interval_ms[1] for candidate in self.known.values()), default=float("nan"))
+        further = "".join(f", {budget.name} {budget.limit:g}" for budget in problem.budgets)
         raise InvalidSettingError(
-            f"expected a budget that some network of {problem.space.name} meets on {problem.platform}, got {problem.budget_ms:g} ms: "
-            f"the fastest of {len(self.known)} priced may take {fastest:.4g} ms; raise budget_ms"
+            f"expected a budget that some network of {problem.space.name} meets on {problem.platform}, "
+            f"got {problem.budget_ms:g} ms{further}: the fastest of {len(self.known)} priced may take {fastest:.4g} ms; "
+            f"raise budget_ms{' or a further budget' if further else ''}"
         )
 
     def step(self, on_progress: OnProgress) -> None:
@@ -117,14 +119,13 @@ class _Run:
                 proposal = self._propose_mutant(study, rng, proposals) or proposal
             if self._key(proposal[1]) not in self.known:
                 proposals.setdefault(self._key(proposal[1]), proposal)
-        graphs = [self._graph(architecture) for _, architecture in proposals.values()]
-        answers = self.problem.oracle.query(graphs, self.problem.batch_size) if graphs else []
-        for (trial, architecture), answer in zip(proposals.values(), answers, strict=True):
-            if isinstance(answer, MeasurementFailure):
+        architectures = [architecture for _, architecture in proposals.values()]
+        candidates = self.problem.price(architectures, [self._graph(architecture) for architecture in architectures])
+        for (trial, _), candidate in zip(proposals.values(), candidates, strict=True):
+            if candidate is None:
                 study.tell(trial, state=_state("FAIL"))
                 continue
-            interval_ms = answer.interval_ms or (answer.latency_ms, answer.latency_ms)
-            self._settle(study, trial, Candidate(architecture, self._key(architecture), answer.latency_ms, interval_ms))
+            self._settle(study, trial, candidate)
             on_progress(len(self.known), self.n_evaluated)
 
     def _open_study(self) -> optuna.Study:
@@ -161,8 +162,12 @@ class _Run:
         if known is None or not self.setting.is_genetic:
             study.tell(trial, state=_state("FAIL"))
         else:
-            trial.set_constraint("latency_ms", known.interval_ms[1] - self.problem.budget_ms)
+            self._state_constraints(trial, known)
             study.tell(trial, self._values(known))
+
+    def _state_constraints(self, trial: optuna.Trial, candidate: Candidate) -> None:
+        for name, excess in candidate.constraints(self.problem.budget_ms).items():
+            trial.set_constraint(name, excess)
 
     def _settle(self, study: optuna.Study, trial: optuna.Trial, candidate: Candidate) -> None:
         """Rate a candidate where it fits, tell the sampler, and keep the trial."""
@@ -174,7 +179,7 @@ class _Run:
             self.n_evaluated += 1
             self._rated_at = self.n_asked
         self.known[candidate.graph_key] = candidate
-        trial.set_constraint("latency_ms", candidate.interval_ms[1] - self.problem.budget_ms)
+        self._state_constraints(trial, candidate)
         note_candidate(trial, candidate)
         if is_rated or (self.setting.is_genetic and not is_feasible):
             told = study.tell(trial, self._values(candidate))

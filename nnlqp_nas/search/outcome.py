@@ -8,7 +8,8 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from ..core import InvalidSettingError, SearchSpace
-from .candidate import Candidate, find_front, rank_distinct
+from .candidate import Candidate, find_front, find_hypervolume, rank_distinct
+from .chance import DEFAULT_PROBABILITY
 from .problem import SearchProblem
 
 
@@ -25,6 +26,7 @@ class Finding:
         measured_ms: True latency, or None where it was not measured.
         within_budget: By the true latency where there is one, else by the upper end of the interval.
         is_pareto: True where no network found is at least as accurate and faster by prediction.
+        uses: What it takes of further budgets, by their names.
     """
 
     architecture: Any
@@ -35,6 +37,7 @@ class Finding:
     measured_ms: float | None
     within_budget: bool
     is_pareto: bool
+    uses: Mapping[str, float] = field(default_factory=dict, hash=False)
 
     @classmethod
     def of(cls, candidate: Candidate, space: SearchSpace, budget_ms: float, is_pareto: bool) -> Finding:
@@ -50,7 +53,15 @@ class Finding:
             None,
             candidate.fits(budget_ms),
             is_pareto,
+            dict(candidate.uses),
         )
+
+    def to_json(self) -> dict[str, Any]:
+        """Return a dictionary of JSON types; what was not asked for is left out."""
+        document = {**asdict(self), "interval_ms": list(self.interval_ms)}
+        if not self.uses:
+            del document["uses"]
+        return document
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +80,10 @@ class SearchOutcome:
         n_evaluated: Candidates whose accuracy was evaluated.
         front: The findings.
         seconds: Wall-clock seconds by phase.
+        probability: With which a network had to fit the latency budget.
+        budgets: Limits of further budgets, by their names.
+        hypervolume: Area that the front dominates, accuracy times milliseconds, down to accuracy 0 at ``budget_ms``; None where
+            it was not computed.
     """
 
     space: str
@@ -79,6 +94,9 @@ class SearchOutcome:
     n_evaluated: int
     front: tuple[Finding, ...]
     seconds: Mapping[str, float] = field(default_factory=dict)
+    probability: float = DEFAULT_PROBABILITY
+    budgets: Mapping[str, float] = field(default_factory=dict)
+    hypervolume: float | None = None
 
     @classmethod
     def of(cls, problem: SearchProblem, candidates: Sequence[Candidate], k: int, seconds: Mapping[str, float]) -> SearchOutcome:
@@ -90,7 +108,17 @@ class SearchOutcome:
         front = tuple(Finding.of(c, problem.space, problem.budget_ms, c.architecture in optimal) for c in ordered)
         n_evaluated = len({c.graph_key for c in candidates if c.accuracy is not None})
         return cls(
-            problem.space.name, str(problem.platform), problem.budget_ms, problem.seed, len(candidates), n_evaluated, front, dict(seconds)
+            space=problem.space.name,
+            platform=str(problem.platform),
+            budget_ms=problem.budget_ms,
+            seed=problem.seed,
+            n_priced=len(candidates),
+            n_evaluated=n_evaluated,
+            front=front,
+            seconds=dict(seconds),
+            probability=problem.probability,
+            budgets={budget.name: budget.limit for budget in problem.budgets},
+            hypervolume=find_hypervolume(candidates, problem.budget_ms),
         )
 
     @property
@@ -100,11 +128,12 @@ class SearchOutcome:
         return tuple(sorted(measured, key=lambda finding: -finding.accuracy))
 
     def to_json(self) -> dict[str, Any]:
-        """Return a dictionary of JSON types."""
+        """Return a dictionary of JSON types; what stands as usual, and was not in the first version, is left out."""
         document = asdict(self)
-        document["front"] = [{**asdict(finding), "interval_ms": list(finding.interval_ms)} for finding in self.front]
+        document["front"] = [finding.to_json() for finding in self.front]
         document["seconds"] = {phase: round(seconds, 3) for phase, seconds in self.seconds.items()}
-        return document
+        usual = {"probability": DEFAULT_PROBABILITY, "budgets": {}, "hypervolume": None}
+        return {name: value for name, value in document.items() if name not in usual or value != usual[name]}
 
     @classmethod
     def from_json(cls, document: dict[str, Any] | str) -> SearchOutcome:

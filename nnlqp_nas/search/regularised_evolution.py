@@ -91,11 +91,13 @@ class RegularisedEvolutionSampler(BaseSampler):
         told = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED))
         parents = self._choose_parents(told) if len(told) >= self._population_size else []
         child: dict[str, Any] = {}
-        for _ in range(self._n_tries if search_space else 1):
+        # Of the first trial no parameter is known yet.
+        accepts = self._accepts if search_space else None
+        for _ in range(self._n_tries):
             plan = self._plan_child(study, parents)
             child = {name: self._draw(study, trial, plan, name, distribution) for name, distribution in search_space.items()}
             self._plans[trial.number] = plan
-            if self._accepts is None or self._accepts({**plan.inherited, **child}):
+            if accepts is None or accepts({**plan.inherited, **child}):
                 break
         return child
 

@@ -77,6 +77,10 @@ def note_candidate(trial: optuna.Trial, candidate: Candidate) -> None:
     trial.set_user_attr("predicted_ms", candidate.predicted_ms)
     trial.set_user_attr("interval_ms", list(candidate.interval_ms))
     trial.set_user_attr("accuracy", candidate.accuracy)
+    trial.set_user_attr("bound_ms", candidate.bound_ms)
+    if candidate.excess:
+        trial.set_user_attr("uses", dict(candidate.uses))
+        trial.set_user_attr("excess", dict(candidate.excess))
 
 
 def read_candidates(trials: Iterable[optuna.trial.FrozenTrial]) -> list[Candidate]:
@@ -86,7 +90,8 @@ def read_candidates(trials: Iterable[optuna.trial.FrozenTrial]) -> list[Candidat
         if all(fact in trial.user_attrs for fact in _FACTS):
             key, graph_key, predicted_ms, interval_ms, accuracy = (trial.user_attrs[fact] for fact in _FACTS)
             low_ms, high_ms = interval_ms
-            candidates.append(Candidate(Architecture.from_key(key), graph_key, predicted_ms, (low_ms, high_ms), accuracy))
+            further = (trial.user_attrs.get("bound_ms"), trial.user_attrs.get("uses", {}), trial.user_attrs.get("excess", {}))
+            candidates.append(Candidate(Architecture.from_key(key), graph_key, predicted_ms, (low_ms, high_ms), accuracy, *further))
     return candidates
 
 
