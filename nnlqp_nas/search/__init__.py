@@ -5,7 +5,7 @@ from .candidate import Candidate
 from .optuna_search import OptunaSearch
 from .outcome import Finding, SearchOutcome
 from .problem import SearchProblem
-from .verify import verify_best
+from .refine import Refined, RefiningSearch
 
 __all__ = [
     "Budget",
@@ -14,7 +14,8 @@ __all__ = [
     "Finding",
     "LatencyBudget",
     "OptunaSearch",
+    "Refined",
+    "RefiningSearch",
     "SearchOutcome",
     "SearchProblem",
-    "verify_best",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from ..core import Architecture
+from ..core import Architecture, Measurement, MeasurementFailure
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +19,7 @@ class Candidate:
         interval_ms: ``(low, high)`` the oracle told; both ends ``predicted_ms`` where it told none.
         accuracy: Its quality, or None where it was never evaluated.
         bound_ms: Latency it stays within with the probability that the problem asks for; None takes the upper end.
+        fit_probability: That it is within the latency budget, as its interval tells; None where it was not asked for.
         uses: What it takes of the problem's further budgets, by their names.
         excess: The shares by which it is above them; <= 0 fits.
     """
@@ -29,12 +30,25 @@ class Candidate:
     interval_ms: tuple[float, float]
     accuracy: float | None = None
     bound_ms: float | None = None
+    fit_probability: float | None = None
     uses: Mapping[str, float] = field(default_factory=dict, hash=False)
     excess: Mapping[str, float] = field(default_factory=dict, hash=False)
 
     def fits(self, budget_ms: float) -> bool:
         """Tell whether it is within the latency budget, with the probability asked for, and within all others."""
         return all(value <= 0.0 for value in self.constraints(budget_ms).values())
+
+    def is_within(self, budget_ms: float, answer: Measurement | MeasurementFailure | None) -> bool:
+        """Tell whether it is within all budgets, in latency by measurement where it was measured."""
+        measured_ms = self.true_ms(answer)
+        if measured_ms is None:
+            return not isinstance(answer, MeasurementFailure) and self.fits(budget_ms)
+        return measured_ms <= budget_ms and all(value <= 0.0 for value in self.excess.values())
+
+    @staticmethod
+    def true_ms(answer: Measurement | MeasurementFailure | None) -> float | None:
+        """Return the latency that was measured; None where measuring failed, or the answer is a prediction."""
+        return answer.latency_ms if isinstance(answer, Measurement) and answer.is_measured else None
 
     def constraints(self, budget_ms: float) -> dict[str, float]:
         """Return by which share it is above each budget, <= 0 where it fits, as Optuna's trials state it."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -44,13 +44,21 @@ class OptunaSearch:
     def __init__(self, sampler: str = "tpe", n_objectives: int = 1, n_ask: int = 64, memory: int = 200, has_mutants: bool = True) -> None:
         self.setting = SamplerSetting(sampler, n_objectives, n_ask, memory, has_mutants)
 
-    def run(self, problem: SearchProblem, storage: StudyStorage | None = None, on_progress: OnProgress | None = None) -> list[Candidate]:
+    def run(
+        self,
+        problem: SearchProblem,
+        storage: StudyStorage | None = None,
+        on_progress: OnProgress | None = None,
+        known: Sequence[Candidate] = (),
+    ) -> list[Candidate]:
         """Search, and return every candidate priced, each graph once, in the order they were proposed.
 
         Args:
             problem: What to search.
             storage: Where trials are kept; None keeps them in memory.
             on_progress: Called with the numbers of candidates priced and evaluated so far.
+            known: Candidates of an earlier search, at the prices of this problem's oracle; they stand at the beginning, those
+                rated count as evaluated, and those that fit and are not rated are rated first.
 
         Raises:
             InvalidSettingError: If no candidate is within the budget, or ``storage`` holds another search.
@@ -60,7 +68,8 @@ class OptunaSearch:
         verbosity = optuna.logging.get_verbosity()
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         try:
-            run = _Run(problem, self.setting, storage or StudyStorage())
+            run = _Run(problem, self.setting, storage or StudyStorage(), known)
+            run.rate_known()
             while not run.is_over():
                 run.step(on_progress or _ignore)
         finally:
@@ -72,14 +81,16 @@ class OptunaSearch:
 class _Run:
     """One run of a search: what is known so far, and the next step."""
 
-    def __init__(self, problem: SearchProblem, setting: SamplerSetting, storage: StudyStorage) -> None:
+    def __init__(self, problem: SearchProblem, setting: SamplerSetting, storage: StudyStorage, known: Sequence[Candidate]) -> None:
         self.problem = problem
         self.setting = setting
         facts = {**problem.facts(), "quality": problem.quality.name, "sampler": setting.name}
         self.record = storage.open(setting.n_objectives, facts)
         trials = self.record.get_trials(deepcopy=False)
-        self.told = [trial for trial in trials if trial.state.name in ("COMPLETE", "PRUNED")]
-        self.known = {candidate.graph_key: candidate for candidate in read_candidates(trials)}
+        self.known = {candidate.graph_key: candidate for candidate in known}
+        self.told = [self._trial_of(candidate) for candidate in known if self._is_telling(candidate)]
+        self.told += [trial for trial in trials if trial.state.name in ("COMPLETE", "PRUNED")]
+        self.known |= {candidate.graph_key: candidate for candidate in read_candidates(trials)}
         self.n_evaluated = sum(candidate.accuracy is not None for candidate in self.known.values())
         self.n_asked = len(self.known)
         self._rated_at = self.n_asked
@@ -105,6 +116,14 @@ class _Run:
             f"got {problem.budget_ms:g} ms{further}: the fastest of {len(self.known)} priced may take {fastest:.4g} ms; "
             f"raise budget_ms{' or a further budget' if further else ''}"
         )
+
+    def rate_known(self) -> None:
+        """Rate what was known before, fits and has no accuracy yet."""
+        for candidate in list(self.known.values()):
+            if candidate.accuracy is None and candidate.fits(self.problem.budget_ms) and self.n_evaluated < self.problem.n_trials:
+                study = self._open_study()
+                study.enqueue_trial(_read_choices(self.problem.space, candidate.architecture))
+                self._settle(study, self._propose(study.ask())[0], candidate)
 
     def step(self, on_progress: OnProgress) -> None:
         """Propose, price and rate one batch."""
@@ -188,6 +207,27 @@ class _Run:
         if told.state.name != "FAIL":
             self.told.append(told)
         self.record.add_trial(told)
+
+    def _is_telling(self, candidate: Candidate) -> bool:
+        """Tell whether the sampler learns from a candidate as it is; one that fits and is not rated says nothing yet."""
+        return candidate.accuracy is not None or not candidate.fits(self.problem.budget_ms)
+
+    def _trial_of(self, candidate: Candidate) -> optuna.trial.FrozenTrial:
+        """Return what the sampler is shown of a candidate that an earlier search priced."""
+        import optuna
+
+        space = self.problem.space
+        choices: dict[str, optuna.distributions.BaseDistribution] = {
+            parameter.name: optuna.distributions.CategoricalDistribution(parameter.choices) for parameter in space.parameters
+        }
+        is_complete = candidate.accuracy is not None or self.setting.is_genetic
+        return optuna.create_trial(
+            state=_state("COMPLETE" if is_complete else "PRUNED"),
+            values=self._values(candidate) if is_complete else None,
+            params=_read_choices(space, candidate.architecture),
+            distributions=choices,
+            constraints=candidate.constraints(self.problem.budget_ms),
+        )
 
     def _values(self, candidate: Candidate) -> list[float]:
         return [candidate.accuracy or 0.0, candidate.predicted_ms][: self.setting.n_objectives]

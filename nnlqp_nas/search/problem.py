@@ -10,7 +10,7 @@ from ..core import Architecture, InvalidSettingError, LatencyOracle, Measurement
 from ..quality import Quality
 from .budget import Budget, check_limit
 from .candidate import Candidate
-from .chance import DEFAULT_PROBABILITY, bound_ms, check_probability
+from .chance import DEFAULT_PROBABILITY, bound_ms, check_probability, probability_of_fit
 
 
 @dataclass(frozen=True)
@@ -90,6 +90,7 @@ class SearchProblem:
                     answer.latency_ms,
                     interval_ms,
                     bound_ms=bound_ms(answer, self.probability),
+                    fit_probability=probability_of_fit(answer, self.budget_ms),
                     uses={name: use.value for name, use in mine.items() if use is not None},
                     excess={budget.name: budget.excess(mine[budget.name]) for budget in self.budgets},
                 )

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import optuna
 
 _FACTS = ("architecture", "graph_key", "predicted_ms", "interval_ms", "accuracy")
+_FURTHER_FACTS = ("bound_ms", "fit_probability", "uses", "excess")
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,7 @@ def note_candidate(trial: optuna.Trial, candidate: Candidate) -> None:
     trial.set_user_attr("interval_ms", list(candidate.interval_ms))
     trial.set_user_attr("accuracy", candidate.accuracy)
     trial.set_user_attr("bound_ms", candidate.bound_ms)
+    trial.set_user_attr("fit_probability", candidate.fit_probability)
     if candidate.excess:
         trial.set_user_attr("uses", dict(candidate.uses))
         trial.set_user_attr("excess", dict(candidate.excess))
@@ -90,8 +92,8 @@ def read_candidates(trials: Iterable[optuna.trial.FrozenTrial]) -> list[Candidat
         if all(fact in trial.user_attrs for fact in _FACTS):
             key, graph_key, predicted_ms, interval_ms, accuracy = (trial.user_attrs[fact] for fact in _FACTS)
             low_ms, high_ms = interval_ms
-            further = (trial.user_attrs.get("bound_ms"), trial.user_attrs.get("uses", {}), trial.user_attrs.get("excess", {}))
-            candidates.append(Candidate(Architecture.from_key(key), graph_key, predicted_ms, (low_ms, high_ms), accuracy, *further))
+            further = {fact: trial.user_attrs[fact] for fact in _FURTHER_FACTS if fact in trial.user_attrs}
+            candidates.append(Candidate(Architecture.from_key(key), graph_key, predicted_ms, (low_ms, high_ms), accuracy, **further))
     return candidates
 
 
