@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -109,9 +110,10 @@ class RegularisedEvolutionSampler(BaseSampler):
         self._plans.pop(trial.number, None)
 
     def _choose_parents(self, told: Sequence[FrozenTrial]) -> list[FrozenTrial]:
-        alive = [trial for trial in told if trial.state is TrialState.COMPLETE and _violation(trial) == 0.0]
+        newest = (trial for trial in reversed(told) if trial.state is TrialState.COMPLETE and _violation(trial) == 0.0)
+        alive = list(islice(newest, self._population_size))
         if alive:
-            return alive[-self._population_size :]
+            return alive[::-1]
         return sorted(told, key=_violation)[: self._population_size]
 
     def _plan_child(self, study: Study, parents: Sequence[FrozenTrial]) -> _Plan:
