@@ -16,8 +16,10 @@ import numpy as np
 from ..core import (
     InvalidSettingError,
     LatencyPredictor,
+    LatencyTable,
     Measurement,
     MeasurementError,
+    MissingExtraError,
     ModelGraph,
     Platform,
     SearchSpace,
@@ -25,9 +27,10 @@ from ..core import (
 )
 from .output import milliseconds, print_json, print_table
 from .run_settings import compose_settings, instantiate
+from .search_budgets import check_budgets, make_budgets
 
 if TYPE_CHECKING:
-    from ..search import Candidate, SearchOutcome
+    from ..search import Candidate, Refined, SearchOutcome, SearchProblem
 
 HELP = """usage: nnlqp-nas search [--json] [SETTING=VALUE ...]
 
@@ -77,6 +80,7 @@ class _Search:
         self.platform: Platform = resolve_platform(settings.platform)
         self.folder = Path(settings.output or f"runs/search/{datetime.now():%Y-%m-%d_%H-%M-%S}")
         self.seconds: dict[str, float] = {}
+        self.unverified: str | None = None
 
     def run(self) -> tuple[SearchOutcome, Path]:
         """Run all phases and write the folder."""
@@ -84,7 +88,6 @@ class _Search:
         from ..oracles import PredictedOracle
         from ..report import write_report
         from ..search import SearchOutcome, SearchProblem
-        from ..search.study_storage import StudyStorage
 
         settings = self.settings
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -104,13 +107,14 @@ class _Search:
                 settings.max_priced,
                 settings.batch_size,
                 settings.seed,
+                settings.probability,
+                make_budgets(settings, predictor),
             )
-            storage = StudyStorage(settings.storage or f"journal:///{self.folder.absolute() / 'study.log'}")
-            with self._phase("search"), _bar(settings.max_priced, "search") as bar:
-                candidates = self.search.run(problem, storage, lambda n, rated: _advance(bar, n, f"{rated} rated"))
-            outcome = SearchOutcome.of(problem, candidates, settings.verify.k, self.seconds)
-            with self._phase("verify"):
-                outcome = self._verify(outcome, measured)
+            samples = LatencyTable(self.platform, settings.batch_size, graphs, np.array(latency_ms))
+            refined = self._search(problem, predictor, samples, measured)
+        k, unverified = settings.verify.k, self.unverified
+        outcome = SearchOutcome.of(refined.problem, refined.candidates, k, self.seconds, refined.measured, unverified)
+        candidates = refined.candidates
         return self._write(outcome, candidates, write_report), self.folder
 
     def _write(self, outcome: SearchOutcome, candidates: list[Candidate], write_report: Any) -> SearchOutcome:
@@ -124,13 +128,43 @@ class _Search:
         write_report(self.folder, outcome, candidates, settings, self.quality.metric)
         return outcome
 
+    def _search(self, problem: SearchProblem, predictor: LatencyPredictor, samples: LatencyTable, measured: Any) -> Refined:
+        """Search, verify and refine; the seconds of measuring are the phase ``verify``, the others ``search``."""
+        from ..search import RefiningSearch
+        from ..search.study_storage import StudyStorage
+
+        settings = self.settings
+        storage = StudyStorage(settings.storage or f"journal:///{self.folder.absolute() / 'study.log'}")
+        k = settings.verify.k if measured is not None else 0
+        loop = RefiningSearch(self.search, measured, k, settings.verify.n_at_once, settings.verify.n_more)
+        before_s = measured.spent.device_s if measured is not None else 0.0
+        with self._phase("search"), _bar(settings.max_priced, "search") as bar, _bar(k, "verify") as verified:
+            refined = loop.run(
+                problem,
+                predictor,
+                samples,
+                storage,
+                lambda n, rated: _advance(bar, n, f"{rated} rated"),
+                lambda _: verified.update(),
+            )
+        self.seconds["verify"] = measured.spent.device_s - before_s if measured is not None else 0.0
+        self.seconds["search"] -= self.seconds["verify"]
+        return refined
+
     def _measured_oracle(self, database: Any) -> Any:
+        """Return what measures the platform, or None where nothing has to, or nothing can and the predictor knows it as it is."""
         from ..measurable import available_backend
         from ..oracles import CachedOracle, MeasuredOracle
 
         if not (self.settings.adapt.n_samples or self.settings.verify.k):
             return None
-        backend = available_backend(self.platform)
+        try:
+            backend = available_backend(self.platform)
+        except (UnsupportedError, MissingExtraError) as error:
+            if self.settings.adapt.n_samples:
+                raise
+            self.unverified = str(error)
+            return None
         return CachedOracle(MeasuredOracle(backend), database, backend.host)
 
     def _measure_support_set(self, oracle: Any) -> tuple[list[ModelGraph], list[float]]:
@@ -168,15 +202,6 @@ class _Search:
             raise InvalidSettingError("expected budget_ms where adapt.n_samples=0 measures nothing to take it from; set budget_ms")
         return float(np.quantile(latency_ms, self.settings.budget_quantile))
 
-    def _verify(self, outcome: SearchOutcome, oracle: Any) -> SearchOutcome:
-        from ..search import verify_best
-
-        k = self.settings.verify.k
-        if not k:
-            return outcome
-        with _bar(min(k, len(outcome.front)), "verify") as bar:
-            return verify_best(outcome, self.space, oracle, k, self.settings.batch_size, lambda _: bar.update())
-
     @contextmanager
     def _phase(self, name: str) -> Iterator[None]:
         begin_s = time.perf_counter()
@@ -186,11 +211,12 @@ class _Search:
 
 def _check(settings: Any) -> None:
     numbers = {"budget_ms": settings.budget_ms, "n_trials": settings.n_trials, "max_priced": settings.max_priced, "seed": settings.seed}
-    numbers |= {"batch_size": settings.batch_size, "adapt.n_samples": settings.adapt.n_samples, "verify.k": settings.verify.k}
+    numbers |= {"batch_size": settings.batch_size, "adapt.n_samples": settings.adapt.n_samples}
+    numbers |= {f"verify.{name}": settings.verify[name] for name in ("k", "n_at_once", "n_more")}
     for name, value in numbers.items():
         if value is None and name == "budget_ms":
             continue
-        least = 0 if name in ("seed", "adapt.n_samples", "verify.k") else 1
+        least = 0 if name in ("seed", "adapt.n_samples", "verify.k", "verify.n_more") else 1
         is_number = isinstance(value, int if name != "budget_ms" else (int, float)) and not isinstance(value, bool)
         if name == "budget_ms":
             if not is_number or not 0 < value < float("inf"):
@@ -200,6 +226,7 @@ def _check(settings: Any) -> None:
     quantile = settings.budget_quantile
     if not isinstance(quantile, (int, float)) or not 0 <= quantile <= 1:
         raise InvalidSettingError(f"expected budget_quantile between 0 and 1, got {quantile}")
+    check_budgets(settings)
 
 
 def _bar(total: int, name: str) -> Any:
@@ -216,7 +243,8 @@ def _advance(bar: Any, n: int, note: str) -> None:
 def _print(outcome: SearchOutcome, folder: Path) -> None:
     sys.stdout.write(
         f"{outcome.space} on {outcome.platform}, budget {milliseconds(outcome.budget_ms)} ms: {outcome.n_priced} networks priced, "
-        f"{outcome.n_evaluated} rated, {len(outcome.verified)} verified\n\n"
+        f"{outcome.n_evaluated} rated, {len(outcome.verified)} verified\n"
+        + (f"nothing verified: {outcome.unverified}\n\n" if outcome.unverified else "\n")
     )
     rows = [
         [

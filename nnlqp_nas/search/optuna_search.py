@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..core import Architecture, InvalidSettingError, MeasurementFailure, SearchSpace
+from ..core import Architecture, InvalidSettingError, SearchSpace
 from .candidate import Candidate, rank_distinct
 from .problem import SearchProblem
 from .samplers import SamplerSetting, derive_seed
+from .shared_record import SharedRecord, wait_s
 from .study_storage import StudyStorage, note_candidate, read_candidates
 
 if TYPE_CHECKING:
@@ -28,29 +31,54 @@ _IDLE_BATCHES = 6
 class OptunaSearch:
     """Proposes candidates with one of Optuna's samplers, prices them, and rates those within the budget.
 
-    Guarantees: the accuracy of a candidate whose interval reaches above the budget is never
+    Guarantees: the accuracy of a candidate that does not fit every budget with the problem's probability is never
     evaluated, nor is that of two candidates with one graph; neither uses up a trial. The same
     seed proposes the same candidates. A search that was killed goes on from its storage, and
-    evaluates nothing again.
+    evaluates nothing again but what it was at. Processes that search one problem on one storage share its trials: each
+    learns from all, none evaluates what another does, and together they evaluate no more than one would.
 
     Args:
-        sampler: ``tpe``, ``nsga2`` or ``random``.
+        sampler: ``tpe``, ``evolution``, ``gp``, ``nsga2``, ``nsga3`` or ``random``; see :class:`SamplerSetting`.
         n_objectives: 1: accuracy, the budget a constraint; 2: accuracy and latency.
         n_ask: Candidates proposed at a time and priced in one query.
-        memory: Trials TPE is shown.
+        memory: Trials that the sampler is shown, where it cannot bear them all.
         has_mutants: Whether a mutant of one of the best takes the place of a candidate proposed before.
+        n_jobs: Evaluations at a time, in threads: of use where the quality waits, or computes outside Python.
+
+    Raises:
+        UnknownNameError: If there is no such sampler.
+        InvalidSettingError: If a number is out of its range.
     """
 
-    def __init__(self, sampler: str = "tpe", n_objectives: int = 1, n_ask: int = 64, memory: int = 200, has_mutants: bool = True) -> None:
+    def __init__(
+        self,
+        sampler: str = "tpe",
+        n_objectives: int = 1,
+        n_ask: int = 64,
+        memory: int = 200,
+        has_mutants: bool = True,
+        n_jobs: int = 1,
+    ) -> None:
         self.setting = SamplerSetting(sampler, n_objectives, n_ask, memory, has_mutants)
+        if n_jobs < 1:
+            raise InvalidSettingError(f"expected n_jobs >= 1, got {n_jobs}")
+        self.n_jobs = n_jobs
 
-    def run(self, problem: SearchProblem, storage: StudyStorage | None = None, on_progress: OnProgress | None = None) -> list[Candidate]:
+    def run(
+        self,
+        problem: SearchProblem,
+        storage: StudyStorage | None = None,
+        on_progress: OnProgress | None = None,
+        known: Sequence[Candidate] = (),
+    ) -> list[Candidate]:
         """Search, and return every candidate priced, each graph once, in the order they were proposed.
 
         Args:
             problem: What to search.
             storage: Where trials are kept; None keeps them in memory.
             on_progress: Called with the numbers of candidates priced and evaluated so far.
+            known: Candidates of an earlier search, at the prices of this problem's oracle; they stand at the beginning, those
+                rated count as evaluated, and those that fit and are not rated are rated first.
 
         Raises:
             InvalidSettingError: If no candidate is within the budget, or ``storage`` holds another search.
@@ -60,9 +88,11 @@ class OptunaSearch:
         verbosity = optuna.logging.get_verbosity()
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         try:
-            run = _Run(problem, self.setting, storage or StudyStorage())
+            run = _Run(problem, self.setting, storage or StudyStorage(), known, self.n_jobs)
+            run.rate_known()
             while not run.is_over():
                 run.step(on_progress or _ignore)
+                run.learn_from_others()
         finally:
             optuna.logging.set_verbosity(verbosity)
         run.require_feasible()
@@ -72,20 +102,49 @@ class OptunaSearch:
 class _Run:
     """One run of a search: what is known so far, and the next step."""
 
-    def __init__(self, problem: SearchProblem, setting: SamplerSetting, storage: StudyStorage) -> None:
+    def __init__(
+        self, problem: SearchProblem, setting: SamplerSetting, storage: StudyStorage, known: Sequence[Candidate], n_jobs: int
+    ) -> None:
         self.problem = problem
         self.setting = setting
-        facts = {"space": problem.space.name, "platform": str(problem.platform), "budget_ms": problem.budget_ms, "seed": problem.seed}
-        self.record = storage.open(setting.n_objectives, {**facts, "quality": problem.quality.name, "sampler": setting.name})
-        trials = self.record.get_trials(deepcopy=False)
-        self.told = [trial for trial in trials if trial.state.name in ("COMPLETE", "PRUNED")]
-        self.known = {candidate.graph_key: candidate for candidate in read_candidates(trials)}
-        self.n_evaluated = sum(candidate.accuracy is not None for candidate in self.known.values())
-        self.n_asked = len(self.known)
-        self._rated_at = self.n_asked
+        self.n_jobs = n_jobs
+        self.record: SharedRecord | None = None
+        if storage.url is not None:
+            facts = {**problem.facts(), "quality": problem.quality.name, "sampler": setting.name}
+            self.record = SharedRecord(storage.open(setting.n_objectives, facts))
+        self.known = {candidate.graph_key: candidate for candidate in known}
+        self.told = [self._trial_of(candidate) for candidate in known if self._is_telling(candidate)]
+        self.n_evaluated = self._n_before = sum(candidate.accuracy is not None for candidate in known)
+        self.n_asked = self._rated_at = 0
         self._study: optuna.Study | None = None
+        self._read_others()
+        self.n_asked = self._rated_at = len(self.known)
         self._keys = {candidate.architecture: candidate.graph_key for candidate in self.known.values()}
         self._graph = lru_cache(maxsize=4 * setting.n_ask)(lambda architecture: problem.space.graph(architecture, problem.platform.view))
+
+    def learn_from_others(self) -> None:
+        """Take over what other processes found, and wait for what they are at where nothing else is left to do."""
+        self._read_others()
+        n_waits = 0
+        while self.record is not None and (rated_now := self.record.claimed_elsewhere()):
+            if not self.is_over() and self.n_evaluated + len(rated_now) < self.problem.n_trials:
+                break
+            wait_s(n_waits)
+            n_waits += 1
+            self._read_others()
+
+    def _read_others(self) -> None:
+        trials = self.record.read_new() if self.record is not None else []
+        new = [trial for trial in trials if trial.state.name in ("COMPLETE", "PRUNED")]
+        self.told += new
+        if self._study is not None and self.setting.is_genetic:
+            self._study.add_trials(new)
+        fresh = {candidate.graph_key: candidate for candidate in read_candidates(trials)}
+        # What is rated stays so, whatever another process, which had not rated it, wrote later.
+        self.known |= {key: c for key, c in fresh.items() if c.accuracy is not None or key not in self.known}
+        n_evaluated = sum(candidate.accuracy is not None for candidate in self.known.values())
+        if n_evaluated > self.n_evaluated:
+            self.n_evaluated, self._rated_at = n_evaluated, self.n_asked
 
     def is_over(self) -> bool:
         problem = self.problem
@@ -97,12 +156,26 @@ class _Run:
     def require_feasible(self) -> None:
         if self.n_evaluated:
             return
-        fastest = min((candidate.interval_ms[1] for candidate in self.known.values()), default=float("nan"))
         problem = self.problem
+        fastest = min((candidate.bound_ms or candidate.interval_ms[1] for candidate in self.known.values()), default=float("nan"))
+        further = "".join(f", {budget.name} {budget.limit:g}" for budget in problem.budgets)
         raise InvalidSettingError(
-            f"expected a budget that some network of {problem.space.name} meets on {problem.platform}, got {problem.budget_ms:g} ms: "
-            f"the fastest of {len(self.known)} priced may take {fastest:.4g} ms; raise budget_ms"
+            f"expected a budget that some network of {problem.space.name} meets on {problem.platform}, "
+            f"got {problem.budget_ms:g} ms{further}: the fastest of {len(self.known)} priced may take {fastest:.4g} ms; "
+            f"raise budget_ms{' or a further budget' if further else ''}"
         )
+
+    def rate_known(self) -> None:
+        """Rate what was known before, fits and has no accuracy yet."""
+        fitting = [c for c in self.known.values() if c.accuracy is None and c.fits(self.problem.budget_ms)]
+        if not fitting:
+            return
+        study = self._open_study()
+        priced = []
+        for candidate in fitting:
+            study.enqueue_trial(_read_choices(self.problem.space, candidate.architecture))
+            priced.append((self._propose(study.ask())[0], candidate))
+        self._settle(study, priced, _ignore)
 
     def step(self, on_progress: OnProgress) -> None:
         """Propose, price and rate one batch."""
@@ -117,15 +190,15 @@ class _Run:
                 proposal = self._propose_mutant(study, rng, proposals) or proposal
             if self._key(proposal[1]) not in self.known:
                 proposals.setdefault(self._key(proposal[1]), proposal)
-        graphs = [self._graph(architecture) for _, architecture in proposals.values()]
-        answers = self.problem.oracle.query(graphs, self.problem.batch_size) if graphs else []
-        for (trial, architecture), answer in zip(proposals.values(), answers, strict=True):
-            if isinstance(answer, MeasurementFailure):
+        architectures = [architecture for _, architecture in proposals.values()]
+        candidates = self.problem.price(architectures, [self._graph(architecture) for architecture in architectures])
+        priced = []
+        for (trial, _), candidate in zip(proposals.values(), candidates, strict=True):
+            if candidate is None:
                 study.tell(trial, state=_state("FAIL"))
-                continue
-            interval_ms = answer.interval_ms or (answer.latency_ms, answer.latency_ms)
-            self._settle(study, trial, Candidate(architecture, self._key(architecture), answer.latency_ms, interval_ms))
-            on_progress(len(self.known), self.n_evaluated)
+            else:
+                priced.append((trial, candidate))
+        self._settle(study, priced, on_progress)
 
     def _open_study(self) -> optuna.Study:
         if self._study is None or not self.setting.is_genetic:
@@ -161,28 +234,94 @@ class _Run:
         if known is None or not self.setting.is_genetic:
             study.tell(trial, state=_state("FAIL"))
         else:
-            trial.set_constraint("latency_ms", known.interval_ms[1] - self.problem.budget_ms)
+            self._state_constraints(trial, known)
             study.tell(trial, self._values(known))
 
-    def _settle(self, study: optuna.Study, trial: optuna.Trial, candidate: Candidate) -> None:
-        """Rate a candidate where it fits, tell the sampler, and keep the trial."""
-        is_feasible = candidate.fits(self.problem.budget_ms)
-        is_rated = is_feasible and self.n_evaluated < self.problem.n_trials
+    def _state_constraints(self, trial: optuna.Trial, candidate: Candidate) -> None:
+        for name, excess in candidate.constraints(self.problem.budget_ms).items():
+            trial.set_constraint(name, excess)
+
+    def _settle(self, study: optuna.Study, priced: Sequence[tuple[optuna.Trial, Candidate]], on_progress: OnProgress) -> None:
+        """Rate the candidates that fit, as many as there are trials left, tell the sampler, and keep the trials."""
+        for trial, candidate in priced:
+            self._state_constraints(trial, candidate)
+            note_candidate(trial, candidate)
+        fitting = [entry for entry in priced if entry[1].fits(self.problem.budget_ms)]
+        chosen = fitting[: max(0, self.problem.n_trials - self.n_evaluated)]
+        frozen = study.get_trials(deepcopy=False)
+        with closing(self._rate_all([(frozen[trial.number], candidate) for trial, candidate in chosen])) as ratings:
+            rated_keys = {candidate.graph_key for _, candidate in chosen}
+            for trial, candidate in priced:
+                is_rated = candidate.graph_key in rated_keys
+                rated = next(ratings) if is_rated else candidate
+                if rated is None:  # another process has it
+                    study.tell(trial, state=_state("FAIL"))
+                    continue
+                self._keep(study, trial, rated)
+                on_progress(len(self.known), self.n_evaluated)
+
+    def _rate_all(self, chosen: Sequence[tuple[optuna.trial.FrozenTrial, Candidate]]) -> Generator[Candidate | None, None, None]:
+        """Yield the candidates with their accuracies, in order; None for those that another process rates."""
+        if self.n_jobs == 1:
+            yield from (self._rate(*entry) for entry in chosen)
+            return
+        pool = ThreadPoolExecutor(self.n_jobs)
+        try:
+            yield from pool.map(lambda entry: self._rate(*entry), chosen)
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+    def _rate(self, trial: optuna.trial.FrozenTrial, candidate: Candidate) -> Candidate | None:
+        number = None
+        if self.record is not None:
+            number = self.record.claim(trial, candidate.graph_key, self.problem.n_trials - self._n_before)
+            if number is None:
+                return None
+        try:
+            candidate = replace(candidate, accuracy=float(self.problem.quality.evaluate([candidate.architecture])[0]))
+        except BaseException:
+            if self.record is not None and number is not None:
+                self.record.release(number)
+            raise
+        if self.record is not None and number is not None:
+            self.record.finish(number, self._values(candidate))
+        return candidate
+
+    def _keep(self, study: optuna.Study, trial: optuna.Trial, candidate: Candidate) -> None:
+        is_rated, fits = candidate.accuracy is not None, candidate.fits(self.problem.budget_ms)
+        self.known[candidate.graph_key] = candidate
         if is_rated:
-            accuracy = float(self.problem.quality.evaluate([candidate.architecture])[0])
-            candidate = replace(candidate, accuracy=accuracy)
             self.n_evaluated += 1
             self._rated_at = self.n_asked
-        self.known[candidate.graph_key] = candidate
-        trial.set_constraint("latency_ms", candidate.interval_ms[1] - self.problem.budget_ms)
-        note_candidate(trial, candidate)
-        if is_rated or (self.setting.is_genetic and not is_feasible):
+        if is_rated or (self.setting.is_genetic and not fits):
             told = study.tell(trial, self._values(candidate))
         else:
-            told = study.tell(trial, state=_state("FAIL" if is_feasible else "PRUNED"))
+            told = study.tell(trial, state=_state("FAIL" if fits else "PRUNED"))
         if told.state.name != "FAIL":
             self.told.append(told)
-        self.record.add_trial(told)
+        if self.record is not None and not is_rated:
+            self.record.add(told)
+
+    def _is_telling(self, candidate: Candidate) -> bool:
+        """Tell whether the sampler learns from a candidate as it is; one that fits and is not rated says nothing yet."""
+        return candidate.accuracy is not None or not candidate.fits(self.problem.budget_ms)
+
+    def _trial_of(self, candidate: Candidate) -> optuna.trial.FrozenTrial:
+        """Return what the sampler is shown of a candidate that an earlier search priced."""
+        import optuna
+
+        space = self.problem.space
+        choices: dict[str, optuna.distributions.BaseDistribution] = {
+            parameter.name: optuna.distributions.CategoricalDistribution(parameter.choices) for parameter in space.parameters
+        }
+        is_complete = candidate.accuracy is not None or self.setting.is_genetic
+        return optuna.create_trial(
+            state=_state("COMPLETE" if is_complete else "PRUNED"),
+            values=self._values(candidate) if is_complete else None,
+            params=_read_choices(space, candidate.architecture),
+            distributions=choices,
+            constraints=candidate.constraints(self.problem.budget_ms),
+        )
 
     def _values(self, candidate: Candidate) -> list[float]:
         return [candidate.accuracy or 0.0, candidate.predicted_ms][: self.setting.n_objectives]

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from types import MappingProxyType
 from typing import Any
 
-from ..core import InvalidSettingError, SearchSpace
-from .candidate import Candidate, find_front, rank_distinct
+from ..core import InvalidSettingError, Measurement, MeasurementFailure, SearchSpace
+from .candidate import Candidate, find_front, find_hypervolume, rank_distinct
+from .chance import DEFAULT_PROBABILITY
 from .problem import SearchProblem
 
 
@@ -25,6 +27,9 @@ class Finding:
         measured_ms: True latency, or None where it was not measured.
         within_budget: By the true latency where there is one, else by the upper end of the interval.
         is_pareto: True where no network found is at least as accurate and faster by prediction.
+        uses: What it takes of further budgets, by their names.
+        fit_probability: That it is within the latency budget, by prediction.
+        failure: Why it could not be measured, where that was tried.
     """
 
     architecture: Any
@@ -35,22 +40,41 @@ class Finding:
     measured_ms: float | None
     within_budget: bool
     is_pareto: bool
+    uses: Mapping[str, float] = field(default_factory=dict, hash=False)
+    fit_probability: float | None = None
+    failure: str | None = None
 
     @classmethod
-    def of(cls, candidate: Candidate, space: SearchSpace, budget_ms: float, is_pareto: bool) -> Finding:
-        """Return the finding of a rated candidate that is not measured yet."""
+    def of(
+        cls,
+        candidate: Candidate,
+        space: SearchSpace,
+        budget_ms: float,
+        is_pareto: bool,
+        answer: Measurement | MeasurementFailure | None = None,
+    ) -> Finding:
+        """Return the finding of a rated candidate, with what measuring it told."""
         if candidate.accuracy is None:
             raise InvalidSettingError(f"expected a candidate with an accuracy, got {candidate.architecture.key} without one")
         return cls(
-            space.encode(candidate.architecture),
-            candidate.architecture.key,
-            candidate.accuracy,
-            candidate.predicted_ms,
-            candidate.interval_ms,
-            None,
-            candidate.fits(budget_ms),
-            is_pareto,
+            architecture=space.encode(candidate.architecture),
+            key=candidate.architecture.key,
+            accuracy=candidate.accuracy,
+            predicted_ms=candidate.predicted_ms,
+            interval_ms=candidate.interval_ms,
+            measured_ms=candidate.true_ms(answer),
+            within_budget=candidate.is_within(budget_ms, answer),
+            is_pareto=is_pareto,
+            uses=dict(candidate.uses),
+            fit_probability=candidate.fit_probability,
+            failure=f"{answer.stage}: {answer.reason}" if isinstance(answer, MeasurementFailure) else None,
         )
+
+    def to_json(self) -> dict[str, Any]:
+        """Return a dictionary of JSON types; what was not asked for is left out."""
+        document = {**asdict(self), "interval_ms": list(self.interval_ms)}
+        usual: dict[str, Any] = {"uses": {}, "fit_probability": None, "failure": None}
+        return {name: value for name, value in document.items() if name not in usual or value != usual[name]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +82,7 @@ class SearchOutcome:
     """The result of a search: what was asked, what it took, what it found.
 
     Guarantees: ``from_json(to_json())`` gives the same value; the front is in order of
-    predicted latency and holds the Pareto-optimal networks and the most accurate ones.
+    predicted latency and holds the Pareto-optimal networks, the most accurate ones and all that were measured.
 
     Attributes:
         space: Name of the search space.
@@ -69,6 +93,11 @@ class SearchOutcome:
         n_evaluated: Candidates whose accuracy was evaluated.
         front: The findings.
         seconds: Wall-clock seconds by phase.
+        probability: With which a network had to fit the latency budget.
+        budgets: Limits of further budgets, by their names.
+        hypervolume: Area that the front dominates, accuracy times milliseconds, down to accuracy 0 at ``budget_ms``; None where
+            it was not computed.
+        unverified: Why nothing was measured; None where something was, or nothing was to be.
     """
 
     space: str
@@ -79,18 +108,53 @@ class SearchOutcome:
     n_evaluated: int
     front: tuple[Finding, ...]
     seconds: Mapping[str, float] = field(default_factory=dict)
+    probability: float = DEFAULT_PROBABILITY
+    budgets: Mapping[str, float] = field(default_factory=dict)
+    hypervolume: float | None = None
+    unverified: str | None = None
 
     @classmethod
-    def of(cls, problem: SearchProblem, candidates: Sequence[Candidate], k: int, seconds: Mapping[str, float]) -> SearchOutcome:
-        """Summarise the candidates of a search: Pareto front and the ``k`` most accurate networks."""
-        optimal = {candidate.architecture for candidate in find_front(rank_distinct(candidates))}
-        chosen = {c.architecture: c for c in rank_distinct(candidates) if c.architecture in optimal}
-        chosen |= {candidate.architecture: candidate for candidate in rank_distinct(candidates)[:k]}
+    def of(
+        cls,
+        problem: SearchProblem,
+        candidates: Sequence[Candidate],
+        k: int,
+        seconds: Mapping[str, float],
+        measured: Mapping[str, Measurement | MeasurementFailure] = MappingProxyType({}),
+        unverified: str | None = None,
+    ) -> SearchOutcome:
+        """Summarise the candidates of a search: Pareto front, the ``k`` most accurate networks, and those measured.
+
+        Args:
+            problem: What was searched.
+            candidates: All that was priced.
+            k: Number of networks besides the front; those that are within the budget, by measurement or prediction.
+            seconds: Wall-clock seconds by phase.
+            measured: What measuring told, by graph key.
+            unverified: Why nothing was measured though it should have been.
+        """
+        rated = rank_distinct(candidates)
+        within = [c for c in rated if c.is_within(problem.budget_ms, measured.get(c.graph_key))]
+        optimal = {candidate.architecture for candidate in find_front(within)}
+        tried = [candidate for candidate in rated if candidate.graph_key in measured]
+        chosen = {c.architecture: c for c in [*(c for c in within if c.architecture in optimal), *within[:k], *tried]}
         ordered = sorted(chosen.values(), key=lambda c: (c.predicted_ms, c.architecture.code))
-        front = tuple(Finding.of(c, problem.space, problem.budget_ms, c.architecture in optimal) for c in ordered)
-        n_evaluated = len({c.graph_key for c in candidates if c.accuracy is not None})
+        front = tuple(
+            Finding.of(c, problem.space, problem.budget_ms, c.architecture in optimal, measured.get(c.graph_key)) for c in ordered
+        )
         return cls(
-            problem.space.name, str(problem.platform), problem.budget_ms, problem.seed, len(candidates), n_evaluated, front, dict(seconds)
+            space=problem.space.name,
+            platform=str(problem.platform),
+            budget_ms=problem.budget_ms,
+            seed=problem.seed,
+            n_priced=len(candidates),
+            n_evaluated=len(rated),
+            front=front,
+            seconds=dict(seconds),
+            probability=problem.probability,
+            budgets={budget.name: budget.limit for budget in problem.budgets},
+            hypervolume=find_hypervolume(within, problem.budget_ms),
+            unverified=unverified,
         )
 
     @property
@@ -100,11 +164,12 @@ class SearchOutcome:
         return tuple(sorted(measured, key=lambda finding: -finding.accuracy))
 
     def to_json(self) -> dict[str, Any]:
-        """Return a dictionary of JSON types."""
+        """Return a dictionary of JSON types; what stands as usual, and was not in the first version, is left out."""
         document = asdict(self)
-        document["front"] = [{**asdict(finding), "interval_ms": list(finding.interval_ms)} for finding in self.front]
+        document["front"] = [finding.to_json() for finding in self.front]
         document["seconds"] = {phase: round(seconds, 3) for phase, seconds in self.seconds.items()}
-        return document
+        usual = {"probability": DEFAULT_PROBABILITY, "budgets": {}, "hypervolume": None, "unverified": None}
+        return {name: value for name, value in document.items() if name not in usual or value != usual[name]}
 
     @classmethod
     def from_json(cls, document: dict[str, Any] | str) -> SearchOutcome:

@@ -14,23 +14,26 @@ from ..core import InvalidSettingError, UnknownNameError
 if TYPE_CHECKING:
     import optuna
 
-SAMPLERS = ("nsga2", "random", "tpe")
+SAMPLERS = ("evolution", "gp", "nsga2", "nsga3", "random", "tpe")
 
 
 @dataclass(frozen=True)
 class SamplerSetting:
     """Which sampler proposes candidates, and what it is shown of those before.
 
-    TPE's time grows with the square of the trials it sees, so it is shown a window: the best
-    trials and the newest ones. It learns from pruned trials that violate a constraint; NSGA-II
-    sees completed trials alone and compares infeasible ones by their violation, so there a
-    candidate above the budget completes with the worst accuracy, which nothing reads.
+    The time of TPE and of the Gaussian process grows with a power of the trials they see, so they
+    are shown a window: the best trials and the newest ones. TPE learns from pruned trials that
+    violate a constraint. The others see completed trials alone, so with NSGA-II and NSGA-III, which
+    compare infeasible trials by their violation, a candidate above the budget completes with the worst
+    accuracy, which nothing reads. Evolution and the Gaussian process are shown trials within the budget,
+    and the process its constraint there: what it proposes beyond costs one price, and no evaluation.
 
     Attributes:
-        name: ``tpe`` (Watanabe, arXiv 2304.11127), ``nsga2`` (Deb et al., 2002) or ``random``.
+        name: ``tpe`` (Watanabe, arXiv 2304.11127), ``evolution`` (:class:`RegularisedEvolutionSampler`), ``gp`` (Optuna's
+            Gaussian process), ``nsga2`` (Deb et al., 2002), ``nsga3`` (Deb and Jain, 2014) or ``random``.
         n_objectives: 1: accuracy, the budget a constraint; 2: accuracy and latency.
         n_ask: Candidates proposed at a time and priced in one query.
-        memory: Trials TPE is shown.
+        memory: Trials that TPE and the Gaussian process are shown, and of which evolution has its parents.
         has_mutants: Whether a mutant of one of the best takes the place of a candidate proposed before.
 
     Raises:
@@ -53,19 +56,28 @@ class SamplerSetting:
     @property
     def is_genetic(self) -> bool:
         """True where the sampler needs every trial of its populations, completed."""
-        return self.name == "nsga2"
+        return self.name in ("nsga2", "nsga3")
 
     def make_sampler(self, seed: int) -> optuna.samplers.BaseSampler:
         """Return a new sampler."""
         import optuna
 
+        samplers = optuna.samplers
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            if self.name == "random":
-                return optuna.samplers.RandomSampler(seed=seed)
-            if self.name == "nsga2":
-                return optuna.samplers.NSGAIISampler(population_size=self.n_ask, seed=seed)
-            return optuna.samplers.TPESampler(n_startup_trials=self.n_ask, seed=seed)
+            match self.name:
+                case "random":
+                    return samplers.RandomSampler(seed=seed)
+                case "evolution":
+                    return self._make_evolution(seed)
+                case "gp":
+                    # The accuracy of a network is what it is: nothing is gained by asking for it again.
+                    return samplers.GPSampler(seed=seed, n_startup_trials=self.n_ask, deterministic_objective=True)
+                case "nsga2":
+                    return samplers.NSGAIISampler(population_size=self.n_ask, seed=seed)
+                case "nsga3":
+                    return samplers.NSGAIIISampler(population_size=self.n_ask, seed=seed)
+            return samplers.TPESampler(n_startup_trials=self.n_ask, seed=seed)
 
     def make_study(self, told: Sequence[optuna.trial.FrozenTrial], seed: int) -> optuna.Study:
         """Return a study in memory that shows the sampler what it should see of the trials told before."""
@@ -75,15 +87,28 @@ class SamplerSetting:
         study.add_trials(told if self.is_genetic else self._choose_window(told))
         return study
 
+    def _make_evolution(self, seed: int) -> optuna.samplers.BaseSampler:
+        from .regularised_evolution import RegularisedEvolutionSampler
+
+        return RegularisedEvolutionSampler(self.n_ask, max(2, self.n_ask // 4), seed=seed)
+
     def _choose_window(self, told: Sequence[optuna.trial.FrozenTrial]) -> list[optuna.trial.FrozenTrial]:
         if self.name == "random":
             return []
-        if len(told) <= self.memory:
-            return list(told)
-        rated = [i for i, trial in enumerate(told) if trial.values]
-        best = sorted(rated, key=lambda i: told[i].values[0], reverse=True)[: self.memory // 3]
-        newest = range(len(told) - self.memory + len(best), len(told))
-        return [told[i] for i in sorted({*best, *newest})]
+        rated = [trial for trial in told if trial.values]
+        if self.name == "evolution":
+            return rated[-self.memory :] if len(rated) >= self.n_ask else list(told)
+        return _choose_trials(rated if self.name == "gp" else told, self.memory)
+
+
+def _choose_trials(told: Sequence[optuna.trial.FrozenTrial], n: int) -> list[optuna.trial.FrozenTrial]:
+    """Return at most ``n`` trials in order: the best third, and the newest."""
+    if len(told) <= n:
+        return list(told)
+    rated = [i for i, trial in enumerate(told) if trial.values]
+    best = sorted(rated, key=lambda i: told[i].values[0], reverse=True)[: n // 3]
+    newest = range(len(told) - n + len(best), len(told))
+    return [told[i] for i in sorted({*best, *newest})]
 
 
 def directions(n_objectives: int) -> list[Literal["maximize", "minimize"]]:

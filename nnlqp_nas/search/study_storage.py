@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from ..core import Architecture, InvalidSettingError
 from .candidate import Candidate
 from .samplers import directions
+from .shared_record import CLAIM, facts_of
 
 if TYPE_CHECKING:
     import optuna
 
 _FACTS = ("architecture", "graph_key", "predicted_ms", "interval_ms", "accuracy")
+_PATIENCE_S = 60
+_FURTHER_FACTS = ("bound_ms", "fit_probability", "uses", "excess")
 
 
 @dataclass(frozen=True)
@@ -41,12 +45,8 @@ class StudyStorage:
         Raises:
             InvalidSettingError: If the storage cannot be opened, or holds a search of something else.
         """
-        import optuna
-
         try:
-            study = optuna.create_study(
-                study_name=self.name, storage=self._connect(), directions=directions(n_objectives), load_if_exists=True
-            )
+            study = self._create(directions(n_objectives))
         except Exception as error:
             raise InvalidSettingError(f"expected a study storage at {self.url}, got: {_one_line(error)}") from error
         known = study.user_attrs.get("facts")
@@ -59,10 +59,31 @@ class StudyStorage:
             raise InvalidSettingError(f"expected {self.url} to hold this search, got another ({differing}); use another output folder")
         return study
 
+    def _create(self, directions: list[Literal["maximize", "minimize"]]) -> optuna.Study:
+        """Open the study; processes that begin at once may both try to make its tables, of which one fails and finds them then."""
+        import optuna
+        from sqlalchemy.exc import DBAPIError
+
+        for seconds in (0.1, 0.3, 1.0, None):
+            try:
+                # The trials told are kept; what is proposed comes from a study of its own.
+                sampler = optuna.samplers.RandomSampler()
+                return optuna.create_study(
+                    study_name=self.name, storage=self._connect(), directions=directions, sampler=sampler, load_if_exists=True
+                )
+            except (DBAPIError, optuna.exceptions.StorageInternalError):
+                if seconds is None:
+                    raise
+                time.sleep(seconds)
+        raise AssertionError  # the last turn returns or raises
+
     def _connect(self) -> Any:
-        from optuna.storages import JournalStorage
+        from optuna.storages import JournalStorage, RDBStorage
         from optuna.storages.journal import JournalFileBackend
 
+        if self.url is not None and self.url.startswith("sqlite:"):
+            # Another process may write: wait for it rather than fail.
+            return RDBStorage(self.url, engine_kwargs={"connect_args": {"timeout": _PATIENCE_S}})
         if self.url is None or not self.url.startswith("journal:///"):
             return self.url
         path = Path(self.url.removeprefix("journal:///"))
@@ -77,16 +98,24 @@ def note_candidate(trial: optuna.Trial, candidate: Candidate) -> None:
     trial.set_user_attr("predicted_ms", candidate.predicted_ms)
     trial.set_user_attr("interval_ms", list(candidate.interval_ms))
     trial.set_user_attr("accuracy", candidate.accuracy)
+    trial.set_user_attr("bound_ms", candidate.bound_ms)
+    trial.set_user_attr("fit_probability", candidate.fit_probability)
+    if candidate.excess:
+        trial.set_user_attr("uses", dict(candidate.uses))
+        trial.set_user_attr("excess", dict(candidate.excess))
 
 
 def read_candidates(trials: Iterable[optuna.trial.FrozenTrial]) -> list[Candidate]:
-    """Return the candidates that :func:`note_candidate` wrote, in order."""
+    """Return the candidates that :func:`note_candidate` wrote, in order; claims that were given back are none."""
     candidates = []
     for trial in trials:
-        if all(fact in trial.user_attrs for fact in _FACTS):
-            key, graph_key, predicted_ms, interval_ms, accuracy = (trial.user_attrs[fact] for fact in _FACTS)
+        facts = facts_of(trial)
+        is_given_back = CLAIM in facts and facts["accuracy"] is None
+        if all(fact in facts for fact in _FACTS) and not is_given_back:
+            key, graph_key, predicted_ms, interval_ms, accuracy = (facts[fact] for fact in _FACTS)
             low_ms, high_ms = interval_ms
-            candidates.append(Candidate(Architecture.from_key(key), graph_key, predicted_ms, (low_ms, high_ms), accuracy))
+            further = {fact: facts[fact] for fact in _FURTHER_FACTS if fact in facts}
+            candidates.append(Candidate(Architecture.from_key(key), graph_key, predicted_ms, (low_ms, high_ms), accuracy, **further))
     return candidates
 
 

@@ -28,6 +28,12 @@ from nnlqp_nas.main import main
         (["space=mobilenetv3"], "expected a quality for space mobilenetv3"),
         (["search.n_objectives=3"], "expected 1 or 2 objectives"),
         (["search.colour=3"], "colour"),
+        (["probability=1"], "expected a probability between 0 and 1, got 1"),
+        (["probability=likely"], "expected a probability between 0 and 1, got likely"),
+        (["limits.params=-3"], "expected limits.params > 0, or null for none, got -3"),
+        (["limits.parms=3"], "nearest known: limits.params"),
+        (["platforms_ms={cpu-openvino-fp32: 0}"], "expected platforms_ms.cpu-openvino-fp32 > 0, got 0"),
+        (["platforms_ms={cpu-openvin-fp32: 3}"], "cpu-openvino-fp32"),
     ],
 )
 def test_bad_settings_are_refused_in_one_line(overrides, message, capsys, tmp_path, monkeypatch):
@@ -49,14 +55,40 @@ def test_help_lists_the_settings(capsys):
 @pytest.mark.timeout(300)
 def test_a_whole_run_writes_its_folder_and_can_be_read_back(capsys, tmp_path):
     folder = tmp_path / "run"
-    overrides = ["predictor=flops_linear", "adapt.n_samples=4", "adapt.n_candidates=50", "n_trials=40", "verify.k=2", "budget_quantile=1"]
-    overrides += [f"output={folder}", f"database={tmp_path / 'latency.sqlite'}", "space.n_cells=1"]
-    overrides[-1:] = ["+space.n_cells=1"]
+    overrides = ["predictor=flops_linear", "adapt.n_samples=4", "adapt.n_candidates=50", "n_trials=40", "verify.k=2", "verify.n_at_once=1"]
+    overrides += ["verify.n_more=5", "budget_quantile=1", f"output={folder}", f"database={tmp_path / 'db'}", "+space.n_cells=1"]
     assert main(["search", "--json", *overrides]) == 0
     outcome = json.loads(capsys.readouterr().out)
     assert outcome == json.loads((folder / "outcome.json").read_text(encoding="utf-8"))
-    assert sum(finding["measured_ms"] is not None for finding in outcome["front"]) == 2
+    assert 1 <= sum(finding["measured_ms"] is not None for finding in outcome["front"]) <= 2
+    assert "unverified" not in outcome
     assert {"pareto.html", "pareto.png", "candidates.csv", "study.log"} <= {path.name for path in folder.iterdir()}
     assert main(["search", "--json", *overrides]) == 0
     again = json.loads(capsys.readouterr().out)
-    assert (again["front"], again["n_evaluated"]) == (outcome["front"], 40)
+    assert (again["front"], again["n_evaluated"]) == (outcome["front"], outcome["n_evaluated"])
+    assert 40 <= outcome["n_evaluated"] <= 45
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_what_cannot_be_measured_here_is_said_to_be_unverified(capsys, tmp_path):
+    overrides = ["platform=gpu-1080ti-torch-fp32", "adapt.n_samples=0", "budget_ms=60", "n_trials=10", "search=random", "search.n_ask=16"]
+    assert main(["search", "--json", *overrides, f"output={tmp_path / 'run'}", f"database={tmp_path / 'db'}"]) == 0
+    outcome = json.loads(capsys.readouterr().out)
+    assert "gpu-1080ti-torch-fp32" in outcome["unverified"]
+    assert all(finding["measured_ms"] is None for finding in outcome["front"])
+    assert main(["search", *overrides, "adapt.n_samples=5", f"output={tmp_path / 'run'}", f"database={tmp_path / 'db'}"]) == 2
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_further_budgets_are_kept(capsys, tmp_path):
+    overrides = ["adapt.n_samples=0", "verify.k=0", "budget_ms=50", "n_trials=20", "search=random", "search.n_ask=16", "+space.n_cells=1"]
+    overrides += ["platforms_ms={gpu-1080ti-torch-fp32: 60.0}", "limits.params=200000", f"output={tmp_path}", f"database={tmp_path / 'db'}"]
+    assert main(["search", "--json", *overrides]) == 0
+    outcome = json.loads(capsys.readouterr().out)
+    assert outcome["budgets"] == {"params": 200000.0, "gpu-1080ti-torch-fp32 latency_ms": 60.0}
+    assert outcome["hypervolume"] > 0
+    for finding in outcome["front"]:
+        assert finding["uses"]["params"] <= 200000
+        assert finding["uses"]["gpu-1080ti-torch-fp32 latency_ms"] <= 60.0

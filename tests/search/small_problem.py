@@ -34,7 +34,7 @@ class FormulaOracle(LatencyOracle):
     def spent(self) -> Spent:
         return Spent()
 
-    def query(self, models: Sequence[Any], batch_size: int = 1) -> list[Measurement | MeasurementFailure]:
+    def query(self, models: Sequence[Any], batch_size: int = 1, on_result: Any = None) -> list[Measurement | MeasurementFailure]:
         self.n_queries += 1
         return [self._answer(graph, batch_size) for graph in models]
 

@@ -17,7 +17,17 @@ from nnlqp_nas.search.study_storage import StudyStorage
 
 from .small_problem import BUDGET_MS, SPACE, FormulaOracle, accuracy_of, enumerate_feasible, latency_of, make_problem
 
-SETTINGS = [("tpe", 1), ("tpe", 2), ("nsga2", 1), ("nsga2", 2), ("random", 1)]
+SETTINGS = [
+    ("tpe", 1),
+    ("tpe", 2),
+    ("nsga2", 1),
+    ("nsga2", 2),
+    ("nsga3", 2),
+    ("evolution", 1),
+    ("evolution", 2),
+    ("random", 1),
+    pytest.param("gp", 1, marks=pytest.mark.slow),
+]
 
 
 @pytest.mark.parametrize(("sampler", "n_objectives"), SETTINGS)
@@ -30,15 +40,16 @@ def test_only_networks_within_the_budget_are_rated_each_once(sampler, n_objectiv
         rated[graph.key] += 1
         return accuracy_of(architecture)
 
-    candidates = OptunaSearch(sampler, n_objectives, n_ask=16).run(make_problem(rate, n_trials=60))
-    assert rated.total() == 60
+    n_trials = 24 if sampler == "gp" else 60
+    candidates = OptunaSearch(sampler, n_objectives, n_ask=16).run(make_problem(rate, n_trials=n_trials))
+    assert rated.total() == n_trials
     assert set(rated.values()) == {1}
     assert any(not candidate.fits(BUDGET_MS) for candidate in candidates)
     assert {candidate.graph_key for candidate in candidates if candidate.accuracy is not None} == set(rated)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("sampler", ["tpe", "nsga2"])
+@pytest.mark.parametrize("sampler", ["tpe", "nsga2", "nsga3", "evolution"])
 def test_finds_the_optimum_that_enumeration_finds(sampler):
     best = max(accuracy for _, accuracy in enumerate_feasible())
     candidates = OptunaSearch(sampler, n_ask=32).run(make_problem(n_trials=600, max_priced=3000))
@@ -56,8 +67,9 @@ def test_front_is_not_beaten_by_what_was_rated():
 
 @pytest.mark.parametrize(("sampler", "n_objectives"), SETTINGS)
 def test_same_seed_same_candidates(sampler, n_objectives):
+    n_trials = 20 if sampler == "gp" else 40
     first, second, other = (
-        [c.architecture for c in OptunaSearch(sampler, n_objectives, n_ask=16).run(make_problem(n_trials=40, seed=seed))]
+        [c.architecture for c in OptunaSearch(sampler, n_objectives, n_ask=16).run(make_problem(n_trials=n_trials, seed=seed))]
         for seed in (5, 5, 6)
     )
     assert first == second != other

@@ -7,10 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nnlqp_nas.core import InvalidSettingError, Source
-from nnlqp_nas.search import Finding, OptunaSearch, SearchOutcome, verify_best
-
-from .small_problem import BUDGET_MS, SPACE, FormulaOracle, make_problem
+from nnlqp_nas.core import InvalidSettingError
+from nnlqp_nas.search import Finding, SearchOutcome
 
 FROZEN = Path(__file__).parent / "outcome_v1.json"
 REQUIRED = {"space", "platform", "budget_ms", "seed", "n_priced", "n_evaluated", "front", "seconds"}
@@ -48,23 +46,3 @@ def test_the_first_released_outcome_is_still_read():
 def test_other_documents_are_refused(text):
     with pytest.raises(InvalidSettingError, match=r"expected the outcome\.json of a search"):
         SearchOutcome.from_json(text)
-
-
-def test_the_best_are_measured_and_the_rest_left_unknown():
-    problem = make_problem()
-    outcome = SearchOutcome.of(problem, OptunaSearch("random").run(problem), 10, {})
-    verified = verify_best(outcome, SPACE, FormulaOracle(Source.MEASURED, factor=1.2), k=4)
-    assert len(verified.verified) == 4
-    threshold = min(finding.accuracy for finding in verified.verified)
-    for found in verified.front:
-        if found.measured_ms is None:
-            assert found.accuracy <= threshold
-        else:
-            assert found.measured_ms == pytest.approx(1.2 * found.predicted_ms)
-            assert found.within_budget == (found.measured_ms <= BUDGET_MS)
-
-
-def test_predictions_do_not_count_as_measurements():
-    problem = make_problem()
-    outcome = SearchOutcome.of(problem, OptunaSearch("random").run(problem), 10, {})
-    assert verify_best(outcome, SPACE, FormulaOracle(Source.PREDICTED), k=4) == outcome
