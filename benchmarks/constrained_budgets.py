@@ -87,7 +87,7 @@ class Target:
         refined = loop.run(problem, self.predictor, self.samples)
         for candidate in refined.candidates:
             answer = refined.measured.get(candidate.graph_key)
-            if isinstance(answer, Measurement):
+            if isinstance(answer, Measurement) and candidate.architecture not in self.known:
                 self.learn(candidate.architecture, answer.latency_ms)
         return refined
 
