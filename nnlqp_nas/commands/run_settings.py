@@ -128,7 +128,7 @@ def _check_types(known: Mapping[str, Any], chosen: Mapping[str, Any]) -> None:
             continue
         types, words = next(kind for kind in _TYPES if isinstance(default, kind[0]))
         if not isinstance(value, types) or isinstance(value, bool) is not isinstance(default, bool):
-            raise InvalidSettingError(f"expected {name} to be {words} such as {default}, got {value}")
+            raise InvalidSettingError(f"expected {name} to be {words}, got {value}; it stands at {default}")
 
 
 def _choices(folder: str) -> list[str]:

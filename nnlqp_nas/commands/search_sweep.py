@@ -150,8 +150,8 @@ def _start_ray(n_workers: int) -> Any:
     except ImportError as error:
         raise MissingExtraError.for_extra("ray", "ray") from error
     # A cluster says itself what it has; on this machine Ray starts as many workers as it has processors.
-    of_machine = {} if os.environ.get("RAY_ADDRESS") else {"num_cpus": n_workers}
-    ray.init(include_dashboard=False, logging_level="warning", **of_machine)
+    n_cpus = None if os.environ.get("RAY_ADDRESS") else n_workers
+    ray.init(num_cpus=n_cpus, include_dashboard=False, logging_level="warning")
     register_ray()
     return ray
 
@@ -171,10 +171,10 @@ def _check_launcher(of_hydra: Sequence[str], known: Sequence[str]) -> None:
 
 
 def _read_varied(combination: Sequence[str], names: Sequence[str]) -> dict[str, Any]:
-    import yaml
+    from hydra.core.override_parser.overrides_parser import OverridesParser
 
-    pairs = (override.partition("=") for override in combination)
-    return {name: yaml.safe_load(value) for name, _, value in pairs if name in names}
+    parsed = OverridesParser.create().parse_overrides(list(combination))
+    return {override.get_key_element(): override.value() for override in parsed if override.get_key_element() in names}
 
 
 def _name_space(settings: Any) -> str:

@@ -50,7 +50,7 @@ def test_nothing_to_sweep_is_said():
         (["search=tpe,nsga"], "nearest known: nsga2"),
         (["adapt.n_sample=1,2"], "nearest known: adapt.n_samples"),
         (["search.n_objective=1,2"], "nearest known: search.n_objectives"),
-        (["search.n_ask=1,many"], "expected search.n_ask to be a number such as 64, got many"),
+        (["search.n_ask=1,many"], "expected search.n_ask to be a number, got many; it stands at 64"),
         (["budget_ms=1,2", "hydra/launcher=joblb"], "unknown launcher 'joblb'"),
         (["budget_ms=1,2", "ray=many"], "expected ray to be a number of workers >= 1, got many"),
         (["budget_ms=1,"], "expected overrides like budget_ms=10,20"),
