@@ -38,8 +38,10 @@ def run_trial(platform: str, budget_ms: float) -> None:
 def run_experiment(platform: str, budget_ms: float, n_trials: int, concurrency: int, folder: Path) -> dict[str, Any]:
     """Run the experiment and return its trials, the best first, and the seconds it took."""
     from nni.experiment import Experiment
+    from nni.runtime.log import silence_stdout
 
     experiment = Experiment("local")
+    silence_stdout()
     config = experiment.config
     config.trial_command = f"{sys.executable} -m benchmarks.nni_hpo --trial --platform {platform} --budget-ms {budget_ms}"
     config.trial_code_directory = Path(__file__).parents[1]

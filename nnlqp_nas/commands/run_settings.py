@@ -9,6 +9,13 @@ from typing import Any
 from ..core import InvalidSettingError, UnknownNameError
 
 _MODULE = "nnlqp_nas.conf"
+_TYPES: tuple[tuple[Any, str], ...] = (
+    (bool, "true or false"),
+    ((int, float), "a number"),
+    (str, "a word"),
+    (list, "a list"),
+    (dict, "settings"),
+)
 
 
 def compose_settings(name: str, overrides: Sequence[str]) -> Any:
@@ -27,11 +34,15 @@ def compose_settings(name: str, overrides: Sequence[str]) -> Any:
     GlobalHydra.instance().clear()
     try:
         with initialize_config_module(_MODULE, version_base="1.3"):
-            known = set(_walk(OmegaConf.to_container(compose(name))))
             groups = _groups(name)
-            has_chosen = [_check(override, known, groups) for override in overrides]
+            chosen = [_full_name(override, groups) for override in overrides if _chooses(override, groups)]
+            defaults = OmegaConf.to_container(compose(name, overrides=chosen))
+            known = dict(_walk(defaults))
+            for override in overrides:
+                _check(override, known, groups)
             settings = compose(name, overrides=[_full_name(override, groups) for override in overrides])
-            if any(has_chosen):
+            _check_types(known, dict(_walk(OmegaConf.to_container(settings))))
+            if chosen:
                 OmegaConf.resolve(settings)
             return settings
     except (HydraException, OmegaConfBaseException) as error:
@@ -81,30 +92,51 @@ def _full_name(override: str, groups: Mapping[str, str]) -> str:
     return f"{groups.get(name, name)}{equals}{value}"
 
 
-def _check(override: str, known: set[str], groups: Mapping[str, str]) -> bool:
-    """Refuse an override of nothing, and tell whether it chooses a group's file."""
+def _chooses(override: str, groups: Mapping[str, str]) -> bool:
+    """Tell whether an override chooses a group's file.
+
+    Raises:
+        UnknownNameError: If the group has no such file.
+    """
     name, equals, value = override.partition("=")
+    if not equals or name not in groups:
+        return False
+    choices = _choices(groups[name].partition("@")[0])
+    if value not in choices:
+        raise UnknownNameError.among(f"{name} setting", value, choices)
+    return True
+
+
+def _check(override: str, known: Mapping[str, Any], groups: Mapping[str, str]) -> None:
+    """Refuse an override of nothing."""
+    name, equals, _ = override.partition("=")
     if not equals:
         raise InvalidSettingError(f"expected overrides like seed=3, got '{override}'")
-    if name.startswith(("+", "~", "hydra.")):
-        return False
-    if name in groups:
-        choices = _choices(groups[name].partition("@")[0])
-        if value not in choices:
-            raise UnknownNameError.among(f"{name} setting", value, choices)
-        return True
-    # What stands below a group depends on its choice: Hydra itself refuses it.
-    if name not in known and name.partition(".")[0] not in groups:
+    if name.startswith(("+", "~", "hydra.")) or name in groups:
+        return
+    # A setting whose default is null, or a dictionary without entries, may be given entries of any name.
+    above = known.get(name.rpartition(".")[0], known) if "." in name else known
+    if name not in known and above not in (None, {}):
         raise UnknownNameError.among("setting", name, known)
-    return False
+
+
+def _check_types(known: Mapping[str, Any], chosen: Mapping[str, Any]) -> None:
+    """Refuse a value of another type than the one that stands there; null stands for anything."""
+    for name, value in chosen.items():
+        default = known.get(name)
+        if value is None or default is None or "???" in (value, default):
+            continue
+        types, words = next(kind for kind in _TYPES if isinstance(default, kind[0]))
+        if not isinstance(value, types) or isinstance(value, bool) is not isinstance(default, bool):
+            raise InvalidSettingError(f"expected {name} to be {words}, got {value}; it stands at {default}")
 
 
 def _choices(folder: str) -> list[str]:
     return sorted(entry.name.removesuffix(".yaml") for entry in files(_MODULE).joinpath(folder).iterdir() if entry.name.endswith(".yaml"))
 
 
-def _walk(settings: Any, prefix: str = "") -> Iterator[str]:
+def _walk(settings: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
     for name, value in settings.items():
-        yield prefix + name
+        yield prefix + str(name), value
         if isinstance(value, dict):
             yield from _walk(value, f"{prefix}{name}.")

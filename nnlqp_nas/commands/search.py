@@ -39,6 +39,7 @@ Find the most accurate networks of a space that run within a latency budget here
   nnlqp-nas search                                   NAS-Bench-201 on this machine's CPU, budget from what it measures
   nnlqp-nas search budget_ms=5 search=nsga2 seed=1
   nnlqp-nas search output=runs/search/mine           goes on where a run in that folder stopped
+  nnlqp-nas search -m budget_ms=2,4,8 search=tpe,nsga2    every combination, in one table and picture
 
 settings, as they stand:
 """
@@ -51,15 +52,24 @@ def run(overrides: list[str]) -> int:
 
         sys.stdout.write(HELP + "".join(f"  {line}\n" for line in OmegaConf.to_yaml(compose_settings("search", [])).splitlines()))
         return 0
+    if {"--multirun", "-m"} & set(overrides):
+        from .search_sweep import run_sweep
+
+        return run_sweep(overrides)
     as_json = "--json" in overrides
     settings = compose_settings("search", [override for override in overrides if override != "--json"])
-    _check(settings)
-    outcome, folder = _Search(settings).run()
+    outcome, folder = run_search(settings)
     if as_json:
         print_json(outcome.to_json())
     else:
         _print(outcome, folder)
     return 0
+
+
+def run_search(settings: Any) -> tuple[SearchOutcome, Path]:
+    """Run one search, already composed, and return what it found and its folder."""
+    check_settings(settings)
+    return _Search(settings).run()
 
 
 class _Search:
@@ -209,7 +219,12 @@ class _Search:
         self.seconds[name] = time.perf_counter() - begin_s
 
 
-def _check(settings: Any) -> None:
+def check_settings(settings: Any) -> None:
+    """Refuse settings of a search that are out of their range.
+
+    Raises:
+        InvalidSettingError: If one is.
+    """
     numbers = {"budget_ms": settings.budget_ms, "n_trials": settings.n_trials, "max_priced": settings.max_priced, "seed": settings.seed}
     numbers |= {"batch_size": settings.batch_size, "adapt.n_samples": settings.adapt.n_samples}
     numbers |= {f"verify.{name}": settings.verify[name] for name in ("k", "n_at_once", "n_more")}

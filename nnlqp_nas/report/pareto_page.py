@@ -7,36 +7,11 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 from ..search import Candidate, Finding, SearchOutcome
+from .page import render_document
 from .view import FRONT, GRID, INK, MEASURED, MUTED, OVER, RATED, accuracy_range, front_of, latency_range_ms, name_of
 
 if TYPE_CHECKING:
     import plotly.graph_objects
-
-_STYLE = """
-:root { color-scheme: light; }
-body { font: 15px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif; color: #1f2933;
-  background: #f5f7fa; margin: 0; }
-main { max-width: 1120px; margin: 0 auto; padding: 32px 24px 64px; }
-h1 { font-size: 26px; line-height: 1.25; margin: 0 0 4px; }
-h2 { font-size: 17px; margin: 36px 0 10px; }
-.sub { color: #616e7c; margin: 0 0 22px; }
-.cards { display: flex; flex-wrap: wrap; gap: 12px; margin-bottom: 16px; }
-.card { background: white; border: 1px solid #e4e7eb; border-radius: 10px; padding: 10px 18px; }
-.card b { display: block; font-size: 22px; font-variant-numeric: tabular-nums; }
-.card span { color: #616e7c; font-size: 13px; }
-.box { background: white; border: 1px solid #e4e7eb; border-radius: 10px; overflow-x: auto; }
-.plot { padding: 6px; }
-table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
-th { text-align: right; font-weight: 600; color: #616e7c; font-size: 13px; white-space: nowrap; }
-th, td { padding: 8px 14px; border-bottom: 1px solid #eef1f4; }
-tr:last-child td { border-bottom: 0; }
-td { text-align: right; white-space: nowrap; }
-th:first-child, td:first-child { text-align: left; }
-td code { font: 12px/1.4 ui-monospace, Consolas, monospace; white-space: normal; word-break: break-all; }
-.yes { color: #147d64; font-weight: 600; } .no { color: #ba2525; font-weight: 600; }
-.settings { columns: 2; padding: 14px 18px; font: 12.5px/1.7 ui-monospace, Consolas, monospace; }
-.settings div { break-inside: avoid; } .settings i { color: #7b8794; font-style: normal; }
-"""
 
 
 def render_page(outcome: SearchOutcome, candidates: Sequence[Candidate], settings: dict[str, Any], metric: str) -> str:
@@ -44,19 +19,14 @@ def render_page(outcome: SearchOutcome, candidates: Sequence[Candidate], setting
     figure = draw_figure(outcome, candidates, metric)
     plot = figure.to_html(full_html=False, include_plotlyjs=True, config={"displaylogo": False, "responsive": True})
     title = f"{outcome.space} within {outcome.budget_ms:.3g} ms"
-    return f"""<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{escape(title)}</title><link rel="icon" href="data:,"><style>{_STYLE}</style></head><body><main>
-<h1>{escape(title)}</h1>
-<p class="sub">The most accurate networks that run within the budget on {escape(outcome.platform)}; seed {outcome.seed}</p>
-<div class="cards">{_render_cards(outcome)}</div>
+    subtitle = f"The most accurate networks that run within the budget on {outcome.platform}; seed {outcome.seed}"
+    body = f"""<div class="cards">{_render_cards(outcome)}</div>
 <div class="box plot">{plot}</div>
 <h2>{"Verified by measurement" if outcome.verified else "Found"}</h2>
 <div class="box">{_render_table(outcome.verified or outcome.front)}</div>
 <h2>Settings</h2>
-<div class="box settings">{_render_settings(settings)}</div>
-</main></body></html>
-"""
+<div class="box settings">{_render_settings(settings)}</div>"""
+    return render_document(title, subtitle, body)
 
 
 def draw_figure(outcome: SearchOutcome, candidates: Sequence[Candidate], metric: str) -> plotly.graph_objects.Figure:

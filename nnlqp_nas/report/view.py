@@ -10,6 +10,7 @@ from ..search import Candidate, Finding, SearchOutcome
 
 INK, MUTED, GRID = "#1f2933", "#7b8794", "#e4e7eb"
 RATED, FRONT, MEASURED, OVER = "#9fb3c8", "#0b6e99", "#f0803c", "#e4b7a6"
+SERIES = ("#0b6e99", "#f0803c", "#2d9d78", "#8a5cb8", "#c2455e", "#7a6a1f")
 
 
 def latency_range_ms(outcome: SearchOutcome, candidates: Sequence[Candidate]) -> tuple[float, float]:
