@@ -51,10 +51,10 @@ class KernelGnnSettings:
     width: int = 32
     platform_width: int = 16
     dropout: float = 0.05
-    n_epochs: int = 40
+    n_epochs: int = 24
     learning_rate: float = 4e-3
     weight_decay: float = 0.3
-    n_graphs: int = 16
+    n_graphs: int = 32
     n_far_folds: int = 0
 
     def __post_init__(self) -> None:

@@ -60,14 +60,19 @@ class Lesson:
     def __len__(self) -> int:
         return len(self.domains)
 
-    def errors(self, network: KernelGnnNetwork, rows: NDArray[np.int64], device: torch.device) -> tuple[Tensor, Tensor]:
-        """Return log errors on some networks, float32, shape (known values, members), and the mean square of the residuals."""
+    def errors(self, network: KernelGnnNetwork, rows: NDArray[np.int64], device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
+        """Judge some networks.
+
+        Returns:
+            Log errors, float32, shape (known values, members); the platform of each value, int64, shape (known values,);
+            and the mean square of the residuals, a scalar.
+        """
         truth = self.log_ms[rows].to(device)
         batch, platforms = self.batch.part(rows).to(device), self.platforms.to(device)
         residual = network.residual(batch, platforms)
         predicted = network.log_total(batch, network.base(batch, platforms) * residual.exp(), platforms)
-        error = predicted - truth[:, None]
-        return error.transpose(1, 2)[~truth.isnan()], residual.square().mean()
+        error, is_known = predicted - truth[:, None], ~truth.isnan()
+        return error.transpose(1, 2)[is_known], platforms.expand(len(rows), -1)[is_known], residual.square().mean()
 
 
 def lessons_of(tables: Sequence[LatencyTable], known: Sequence[Platform]) -> list[Lesson]:
@@ -133,15 +138,17 @@ class KernelGnnTraining(TorchTraining):
             _take_over(self._gnn, start.network, [self.known.index(platform) for platform in start.known])
         self._gnn.to(device)
         self._rates = self._gnn.rates.detach().clone()
+        self._weights = _platform_weights(self._lessons, len(self.known)).to(device)
         optimiser = torch.optim.AdamW(_parameter_groups(self._gnn, settings.weight_decay), settings.learning_rate)
         super().__init__(self._gnn, optimiser, int(self._firsts[-1]), settings.n_graphs, settings.n_epochs, seed, device)
         self._finish_epoch(0.0)
 
     def _loss(self, rows: NDArray[np.int64]) -> Tensor:
-        errors, residuals = zip(*(lesson.errors(self._gnn, part, self.device) for lesson, part in self._by_lesson(rows)), strict=True)
-        error = torch.cat(errors)
+        told = [lesson.errors(self._gnn, part, self.device) for lesson, part in self._by_lesson(rows)]
+        errors, platforms, residuals = zip(*told, strict=True)
+        error, weight = torch.cat(errors), self._weights[torch.cat(platforms)]
         # A sum over members: each descends as it would alone, however many there are.
-        loss = huber_loss(error, torch.zeros_like(error), delta=HUBER) * error.shape[1]
+        loss = (huber_loss(error, torch.zeros_like(error), delta=HUBER, reduction="none").sum(1) * weight).mean()
         shrunk = RATE_DECAY * (self._gnn.rates - self._rates).square().mean() + RESIDUAL_DECAY * torch.stack(residuals).mean()
         return loss + shrunk * error.shape[1]
 
@@ -163,6 +170,15 @@ class KernelGnnTraining(TorchTraining):
         network = copy.deepcopy(self._gnn).cpu().requires_grad_(False).eval()
         domains, seen = seen_domains(self._start, self._tables, self.known)
         return replace(self._start, network=network, known=self.known, domains=domains, seen=seen)
+
+
+def _platform_weights(lessons: Sequence[Lesson], n_platforms: int) -> Tensor:
+    """Return float32, shape (platforms,): what a value counts, so that a platform of many values does not drown one of few."""
+    n_values = torch.zeros(n_platforms)
+    for lesson in lessons:
+        n_values.index_add_(0, lesson.platforms, (~lesson.log_ms.isnan()).sum(0).float())
+    weights = n_values.clamp(min=1.0).rsqrt()
+    return weights * n_values.sum() / (weights * n_values).sum()
 
 
 def _parameter_groups(network: KernelGnnNetwork, weight_decay: float) -> list[dict[str, Any]]:

@@ -38,7 +38,7 @@ def test_learns_a_device_and_is_right_on_networks_it_has_not_seen(kernel_gnn: Ke
 
 
 def test_a_platform_seen_at_two_batch_sizes_is_priced_at_both() -> None:
-    settings = KernelGnnSettings(n_members=2, width=16, platform_width=4, n_epochs=40, n_graphs=16)
+    settings = KernelGnnSettings(n_members=2, width=16, platform_width=4, n_epochs=24, n_graphs=16)
     tables = [formula_table(EAGER, 80, 2, 0.02, 900.0, 300.0, size) for size in (1, 32)]
     predictor = KernelGnn(settings).fit(tables)
     graphs = draw_graphs(40, 78, EAGER.view)
