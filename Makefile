@@ -25,9 +25,9 @@ $(READY): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	touch $(READY)
 
-# Every inference engine that pip installs: a test of one that is absent is skipped, and its types are unknown.
+# Every inference engine that pip installs, NNI and Hydra's launcher: a test of one that is absent is skipped, and its types are unknown.
 $(ENGINES): $(READY)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,engines]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,engines,nni,sweeps]'
 	touch $(ENGINES)
 
 clean:
