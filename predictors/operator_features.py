@@ -13,6 +13,7 @@ KINDS = (
     "conv_stem",
     "conv_pointwise",
     "conv_depthwise",
+    "conv_depthwise_large",
     "conv_grouped",
     "linear",
     "matmul",
@@ -39,7 +40,7 @@ KINDS = (
 """What kinds of operator the features tell apart; a ``move`` costs nothing where it is a view, a ``copy`` never is one."""
 
 GROUPS = {
-    "convolution": ("conv", "conv_stem", "conv_pointwise", "conv_depthwise", "conv_grouped"),
+    "convolution": ("conv", "conv_stem", "conv_pointwise", "conv_depthwise", "conv_depthwise_large", "conv_grouped"),
     "product": ("linear", "matmul"),
     "activation": ("relu", "clip", "sigmoid", "hard_sigmoid", "hard_swish", "gelu"),
     "bounding": ("relu", "clip"),
@@ -134,6 +135,9 @@ _ON_LAST_AXIS = frozenset({"MatMul", "Gemm", "Softmax", "LayerNormalization", "G
 LEAST_FILLED = 8
 """Input channels below which a convolution is a network's first one: no engine fills its vectors with them."""
 
+LARGEST_TUNED = 5
+"""Depthwise window up to which engines have kernels of their own; beyond, some fall back to one that is many times slower."""
+
 
 def kind_of(operator: Operator) -> str:
     """Return the kind of an operator, one of :data:`KINDS`."""
@@ -144,11 +148,12 @@ def kind_of(operator: Operator) -> str:
 
 def _conv_kind(operator: Operator) -> str:
     groups = operator.attribute("group", 1)
+    kernel = operator.weights[0][2:] if operator.weights else ()
     if groups != 1:
-        return "conv_depthwise" if groups == operator.inputs[0][1] else "conv_grouped"
+        depthwise = "conv_depthwise_large" if max(kernel, default=1) > LARGEST_TUNED else "conv_depthwise"
+        return depthwise if groups == operator.inputs[0][1] else "conv_grouped"
     if operator.inputs[0][1] < LEAST_FILLED:
         return "conv_stem"
-    kernel = operator.weights[0][2:] if operator.weights else ()
     return "conv_pointwise" if all(size == 1 for size in kernel) else "conv"
 
 
