@@ -10,10 +10,12 @@ from nnlqp_nas.graphs import operator_cost
 
 KINDS = (
     "conv",
+    "conv_3x3",
     "conv_stem",
     "conv_pointwise",
     "conv_depthwise",
     "conv_depthwise_large",
+    "conv_depthwise_strided",
     "conv_grouped",
     "linear",
     "matmul",
@@ -40,7 +42,7 @@ KINDS = (
 """What kinds of operator the features tell apart; a ``move`` costs nothing where it is a view, a ``copy`` never is one."""
 
 GROUPS = {
-    "convolution": ("conv", "conv_stem", "conv_pointwise", "conv_depthwise", "conv_depthwise_large", "conv_grouped"),
+    "convolution": ("conv", "conv_3x3", "conv_stem", "conv_pointwise", "conv_depthwise", "conv_depthwise_large", "conv_depthwise_strided", "conv_grouped"),
     "product": ("linear", "matmul"),
     "activation": ("relu", "clip", "sigmoid", "hard_sigmoid", "hard_swish", "gelu"),
     "bounding": ("relu", "clip"),
@@ -150,11 +152,19 @@ def _conv_kind(operator: Operator) -> str:
     groups = operator.attribute("group", 1)
     kernel = operator.weights[0][2:] if operator.weights else ()
     if groups != 1:
-        depthwise = "conv_depthwise_large" if max(kernel, default=1) > LARGEST_TUNED else "conv_depthwise"
-        return depthwise if groups == operator.inputs[0][1] else "conv_grouped"
+        return _depthwise_kind(operator, kernel) if groups == operator.inputs[0][1] else "conv_grouped"
     if operator.inputs[0][1] < LEAST_FILLED:
         return "conv_stem"
-    return "conv_pointwise" if all(size == 1 for size in kernel) else "conv"
+    if all(size == 1 for size in kernel):
+        return "conv_pointwise"
+    is_winograd = kernel == (3, 3) and max(_sizes(operator, "strides")) == 1 and max(_sizes(operator, "dilations")) == 1
+    return "conv_3x3" if is_winograd else "conv"
+
+
+def _depthwise_kind(operator: Operator, kernel: Shape) -> str:
+    if max(kernel, default=1) > LARGEST_TUNED:
+        return "conv_depthwise_large"
+    return "conv_depthwise_strided" if max(_sizes(operator, "strides")) > 1 else "conv_depthwise"
 
 
 def _log2(value: float) -> float:
