@@ -46,7 +46,7 @@ def tables() -> list[LatencyTable]:
 
 @pytest.fixture(scope="session")
 def kernel_gnn(tables: list[LatencyTable]) -> KernelGnn:
-    return KernelGnn(KernelGnnSettings(n_members=2, width=16, platform_width=4, n_epochs=24, n_graphs=16)).fit(tables)
+    return KernelGnn(KernelGnnSettings(n_members=2, width=16, platform_width=4, n_epochs=16, n_graphs=24)).fit(tables)
 
 
 @pytest.fixture(scope="session")
