@@ -129,7 +129,11 @@ def _judge(url: str, path: Path) -> dict[str, Any]:
 def _trials(url: str) -> list[Any]:
     import optuna
 
-    return optuna.load_study(study_name="search", storage=StudyStorage(url).connect()).get_trials(deepcopy=False)
+    storage = StudyStorage(url)
+    try:
+        return optuna.load_study(study_name=storage.name, storage=storage.backend).get_trials(deepcopy=False)
+    finally:
+        storage.close()
 
 
 def _n_complete(url: str) -> int:

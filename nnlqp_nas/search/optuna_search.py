@@ -85,16 +85,18 @@ class OptunaSearch:
         """
         import optuna
 
+        storage = storage or StudyStorage()
         verbosity = optuna.logging.get_verbosity()
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         try:
-            run = _Run(problem, self.setting, storage or StudyStorage(), known, self.n_jobs)
+            run = _Run(problem, self.setting, storage, known, self.n_jobs)
             run.rate_known()
             while not run.is_over():
                 run.step(on_progress or _ignore)
                 run.learn_from_others()
         finally:
             optuna.logging.set_verbosity(verbosity)
+            storage.close()
         run.require_feasible()
         return list(run.known.values())
 
@@ -245,7 +247,8 @@ class _Run:
         """Rate the candidates that fit, as many as there are trials left, tell the sampler, and keep the trials."""
         for trial, candidate in priced:
             self._state_constraints(trial, candidate)
-            note_candidate(trial, candidate)
+            if self.record is not None:
+                note_candidate(trial, candidate)
         fitting = [entry for entry in priced if entry[1].fits(self.problem.budget_ms)]
         chosen = fitting[: max(0, self.problem.n_trials - self.n_evaluated)]
         frozen = study.get_trials(deepcopy=False)
