@@ -12,6 +12,7 @@ import numpy as np
 import optuna
 
 from benchmarks.constrained_budgets import Keep
+from benchmarks.constrained_fronts import suggest
 from benchmarks.table_oracle import TableQuality
 from nnlqp_nas import load_oracle, load_space
 from nnlqp_nas.core import LatencyOracle, Measurement, MeasurementFailure, Platform, Spent
@@ -98,7 +99,7 @@ def _loop(seed: int, n_trials: int) -> dict[str, float]:
     constraint = LatencyConstraint(oracle, BUDGET_MS)
 
     def objective(trial: optuna.Trial) -> float:
-        member = space.architecture(*(trial.suggest_categorical(parameter.name, parameter.choices) for parameter in space.parameters))
+        member = suggest(trial, space)
         constraint(trial, member)
         return float(sum(member.code))
 

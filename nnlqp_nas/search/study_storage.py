@@ -96,8 +96,10 @@ class StudyStorage:
 
     def close(self) -> None:
         """Close the connections to a database; they open again when they are needed."""
+        from optuna.storages import RDBStorage
+
         backend = self.__dict__.get("backend")
-        if hasattr(backend, "engine"):
+        if isinstance(backend, RDBStorage):
             backend.remove_session()
             backend.engine.dispose()
 
