@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from benchmarks.constrained_budgets import HELP, PROBABILITY, Keep, make_target
 from benchmarks.device_table import DeviceTable
 from benchmarks.table_oracle import TableQuality
-from nnlqp_nas.core import Architecture
+from nnlqp_nas.core import Architecture, SearchSpace
 from nnlqp_nas.oracles import PredictedOracle
 from nnlqp_nas.search import OptunaSearch, SearchProblem
 from nnlqp_nas.search.candidate import Candidate, find_hypervolume
@@ -76,8 +76,7 @@ def _search_plainly(
     seen: dict[Architecture, None] = {}
 
     def objective(trial: optuna.Trial) -> tuple[float, float]:
-        space = table.space
-        member = space.architecture(*(trial.suggest_categorical(parameter.name, parameter.choices) for parameter in space.parameters))
+        member = suggest(trial, table.space)
         seen.setdefault(member)
         trial.set_constraint("latency_ms", true_ms[member] / budget_ms - 1.0)
         return accuracy[member], true_ms[member]
@@ -87,6 +86,12 @@ def _search_plainly(
     study = optuna.create_study(directions=["maximize", "minimize"], sampler=sampler)
     study.optimize(objective, n_trials=300 if is_quick else N_MOST)
     return list(seen)
+
+
+def suggest(trial: optuna.Trial, space: SearchSpace) -> Architecture:
+    """Let a trial choose a member of a space."""
+    choices = [trial.suggest_categorical(parameter.name, parameter.choices) for parameter in space.parameters]
+    return space.architecture(*(choice for choice in choices if choice is not None))
 
 
 def _progress(points: Sequence[Point], budget_ms: float) -> list[tuple[float, float]]:
