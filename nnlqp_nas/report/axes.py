@@ -40,5 +40,5 @@ def save(figure: Figure, path: Path) -> None:
     """Write a figure as PNG; where its first axes name things, a legend is beside them."""
     axes = figure.axes[0]
     if axes.get_legend_handles_labels()[1]:
-        axes.legend(frameon=False, fontsize=9, labelcolor=INK, loc="lower right")
+        axes.legend(facecolor="white", edgecolor="none", framealpha=0.9, fontsize=9, labelcolor=INK, loc="lower right")
     figure.savefig(path)
