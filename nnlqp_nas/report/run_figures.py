@@ -43,7 +43,7 @@ def figure_of_measured(outcome: SearchOutcome) -> Any:
     """Return measured latency over predicted latency with its interval, equality as a line."""
     verified = outcome.verified
     figure = _new_figure(f"predicted latency on {outcome.platform}, ms", "measured latency, ms")
-    ends_ms = [end for finding in verified for end in (*finding.interval_ms, finding.measured_ms)]
+    ends_ms = [end for finding in verified for end in (*finding.interval_ms, finding.measured_ms or 0.0)]
     span_ms = [min(ends_ms), max(ends_ms)]
     figure.add_scatter(x=span_ms, y=span_ms, mode="lines", line={"color": RATED, "width": 2}, name="equal", hoverinfo="skip")
     above = [finding.interval_ms[1] - finding.predicted_ms for finding in verified]

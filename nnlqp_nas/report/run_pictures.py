@@ -54,7 +54,7 @@ def draw_measured(path: Path, outcome: SearchOutcome) -> None:
     low_ms, high_ms = 0.97 * min(*ends_ms, outcome.budget_ms), 1.03 * max(*ends_ms, outcome.budget_ms)
     axes.plot([low_ms, high_ms], [low_ms, high_ms], color=RATED, linewidth=1.4, label="equal")
     if verified:
-        x, y = [finding.predicted_ms for finding in verified], [finding.measured_ms for finding in verified]
+        x, y = [finding.predicted_ms for finding in verified], [finding.measured_ms or 0.0 for finding in verified]
         below = [finding.predicted_ms - finding.interval_ms[0] for finding in verified]
         above = [finding.interval_ms[1] - finding.predicted_ms for finding in verified]
         axes.errorbar(

@@ -112,6 +112,8 @@ def _(module: LayerChoice, net: LayerBuilder, x: int, choices: Choices) -> int:
 @write_module.register
 def _(module: nn.Conv2d, net: LayerBuilder, x: int, choices: Choices) -> int:
     channels, kernel, stride, pad = choices.of_layer(module, "out_channels", "kernel_size", "stride", "padding")
+    if isinstance(pad, str):
+        raise UnsupportedError(f"expected padding in pixels, got '{pad}'; let the space be exported")
     dilation, groups, has_bias = choices.of_layer(module, "dilation", "groups", "bias")
     return net.conv(x, channels, kernel, _one(stride), pad, groups, _one(dilation), has_bias)
 
