@@ -97,7 +97,7 @@ def _describe(row: SweepRow) -> str:
 
 def _render_rows(rows: Sequence[SweepRow]) -> str:
     names = list(dict.fromkeys(name for row in rows for name in row.varied if name != "budget_ms"))
-    header = "".join(f"<th>{escape(name)}</th>" for name in ("search", *names, *COLUMNS))
+    header = "".join(f"<th>{escape(name)}</th>" for name in ("no.", *names, *COLUMNS))
     return f"<table><tr>{header}</tr>{''.join(_render_row(row, names) for row in rows)}</table>"
 
 
@@ -108,7 +108,8 @@ def _render_row(row: SweepRow, names: Sequence[str]) -> str:
     if row.error is not None:
         return f"<tr>{''.join(f'<td>{cell}</td>' for cell in cells)}<td colspan={len(COLUMNS)} class=no>{escape(row.error)}</td></tr>"
     cells += [_number(row.budget_ms, 3), _number(row.accuracy, 2), _number(row.predicted_ms, 3), _number(row.measured_ms, 3)]
-    cells += [f"{row.n_within} of {row.n_verified}", str(row.n_evaluated), f"{row.seconds:.1f}"]
+    verified = f"{row.n_within} of {row.n_verified}" if row.n_verified else "&ndash;"
+    cells += [verified, str(row.n_evaluated), f"{row.seconds:.1f}"]
     return f"<tr>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
 
 
