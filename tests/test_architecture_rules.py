@@ -47,6 +47,8 @@ HEAVY = (
     "plotly",
     "sklearn",
     "joblib",
+    "nni",
+    "ray",
 )
 
 

@@ -151,7 +151,8 @@ def _start_ray(n_workers: int) -> Any:
         raise MissingExtraError.for_extra("ray", "ray") from error
     # A cluster says itself what it has; on this machine Ray starts as many workers as it has processors.
     n_cpus = None if os.environ.get("RAY_ADDRESS") else n_workers
-    ray.init(num_cpus=n_cpus, include_dashboard=False, logging_level="warning")
+    # What its workers write would come on standard output, where the table or the document stands.
+    ray.init(num_cpus=n_cpus, include_dashboard=False, logging_level="warning", log_to_driver=False)
     register_ray()
     return ray
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..search import Candidate, Finding, SearchOutcome
 from .page import render_document
+from .run_figures import figure_of_budgets, figure_of_history, figure_of_measured
+from .series import describe_errors
 from .view import FRONT, GRID, INK, MEASURED, MUTED, OVER, RATED, accuracy_range, front_of, latency_range_ms, name_of
 
 if TYPE_CHECKING:
@@ -15,15 +17,20 @@ if TYPE_CHECKING:
 
 
 def render_page(outcome: SearchOutcome, candidates: Sequence[Candidate], settings: dict[str, Any], metric: str) -> str:
-    """Return the page: summary, interactive plot, the verified networks, settings; it loads nothing from elsewhere."""
-    figure = draw_figure(outcome, candidates, metric)
-    plot = figure.to_html(full_html=False, include_plotlyjs=True, config={"displaylogo": False, "responsive": True})
+    """Return the page: summary, interactive plots, the verified networks, settings; it loads nothing from elsewhere."""
     title = f"{outcome.space} within {outcome.budget_ms:.3g} ms"
     subtitle = f"The most accurate networks that run within the budget on {outcome.platform}; seed {outcome.seed}"
     body = f"""<div class="cards">{_render_cards(outcome)}</div>
-<div class="box plot">{plot}</div>
+{_render_plot(draw_figure(outcome, candidates, metric), is_first=True)}
 <h2>{"Verified by measurement" if outcome.verified else "Found"}</h2>
 <div class="box">{_render_table(outcome.verified or outcome.front)}</div>
+<h2>Predicted against measured</h2>
+<p class="sub">{describe_errors(outcome.verified)}</p>
+{_render_plot(figure_of_measured(outcome)) if outcome.verified else ""}
+<h2>Search history</h2>
+{_render_plot(figure_of_history(outcome, candidates, metric))}
+<h2>Accuracy within smaller budgets</h2>
+{_render_plot(figure_of_budgets(outcome, candidates, metric))}
 <h2>Settings</h2>
 <div class="box settings">{_render_settings(settings)}</div>"""
     return render_document(title, subtitle, body)
@@ -149,6 +156,12 @@ def _describe(finding: Finding) -> str:
     return (
         f"{escape(name_of(finding))}<br>{finding.accuracy:.2f} at {finding.predicted_ms:.3f} ms ({low_ms:.3f} to {high_ms:.3f}){measured}"
     )
+
+
+def _render_plot(figure: Any, is_first: bool = False) -> str:
+    """Return a plot as part of a page; the first one brings what draws them all."""
+    plot = figure.to_html(full_html=False, include_plotlyjs=is_first, config={"displaylogo": False, "responsive": True})
+    return f'<div class="box plot">{plot}</div>'
 
 
 def _render_cards(outcome: SearchOutcome) -> str:

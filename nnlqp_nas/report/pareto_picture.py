@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..search import Candidate, SearchOutcome
-from .view import FRONT, GRID, INK, MEASURED, MUTED, OVER, RATED, accuracy_range, front_of, latency_range_ms
+from .axes import new_figure, style_axes
+from .view import FRONT, INK, MEASURED, OVER, RATED, accuracy_range, front_of, latency_range_ms
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -15,11 +16,10 @@ if TYPE_CHECKING:
 
 def draw_picture(path: Path, outcome: SearchOutcome, candidates: Sequence[Candidate], metric: str) -> None:
     """Draw candidates, front and measurements over latency, and below the latencies of all that was priced, as PNG."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(10, 6.4), dpi=150, facecolor="white", layout="constrained")
-    FigureCanvasAgg(figure)
+    n_within = sum(finding.within_budget for finding in outcome.verified)
+    title = f"{outcome.space}: {outcome.n_priced:,} networks priced, {outcome.n_evaluated:,} rated"
+    title += f", {n_within} of {len(outcome.verified)} verified within budget" if outcome.verified else ""
+    figure = new_figure(title, 10, 6.4)
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=[5, 1])
     above.set_xlim(*latency_range_ms(outcome, candidates))
     above.set_ylim(*accuracy_range(outcome, candidates))
@@ -29,11 +29,7 @@ def draw_picture(path: Path, outcome: SearchOutcome, candidates: Sequence[Candid
     for axes in (above, below):
         axes.axvline(outcome.budget_ms, color=INK, linewidth=1.2, linestyle=(0, (5, 3)), zorder=4)
         axes.axvspan(outcome.budget_ms, axes.get_xlim()[1], color=OVER, alpha=0.12, linewidth=0)
-        axes.grid(color=GRID, linewidth=0.8)
-        axes.set_axisbelow(True)
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.spines[["left", "bottom"]].set_color(MUTED)
-        axes.tick_params(colors=MUTED, labelsize=9)
+        style_axes(axes)
     above.annotate(
         f" budget {outcome.budget_ms:.3g} ms",
         (outcome.budget_ms, 0.03),
@@ -46,10 +42,6 @@ def draw_picture(path: Path, outcome: SearchOutcome, candidates: Sequence[Candid
     below.set_xlabel(f"latency on {outcome.platform}, ms", color=INK)
     below.set_ylabel("priced", color=INK)
     above.legend(loc="upper left", bbox_to_anchor=(0, 1.09), ncols=4, frameon=False, fontsize=9, labelcolor=INK, handletextpad=0.5)
-    n_within = sum(finding.within_budget for finding in outcome.verified)
-    title = f"{outcome.space}: {outcome.n_priced:,} networks priced, {outcome.n_evaluated:,} rated"
-    title += f", {n_within} of {len(outcome.verified)} verified within budget" if outcome.verified else ""
-    figure.suptitle(title, color=INK, fontsize=12.5, x=0.02, ha="left", weight="bold")
     figure.savefig(path)
 
 

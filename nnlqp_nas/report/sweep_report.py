@@ -9,6 +9,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from .axes import new_figure, save, style_axes
 from .page import render_document
 from .sweep import SweepRow, group_series
 from .view import GRID, INK, MUTED, SERIES
@@ -35,7 +36,8 @@ def render_sweep(rows: Sequence[SweepRow], metric: str) -> str:
         full_html=False, include_plotlyjs=True, config={"displaylogo": False, "responsive": True}
     )
     n_failed = sum(row.error is not None for row in rows)
-    subtitle = f"{len(rows)} searches" + (f", {n_failed} of them without a result" if n_failed else "")
+    subtitle = "1 search" if len(rows) == 1 else f"{len(rows)} searches"
+    subtitle += f", {n_failed} of them without a result" if n_failed else ""
     body = f'<div class="box plot">{plot}</div><h2>Searches</h2><div class="box">{_render_rows(rows)}</div>'
     return render_document("Accuracy within latency budgets", subtitle, body)
 
@@ -73,29 +75,15 @@ def draw_sweep_figure(rows: Sequence[SweepRow], metric: str) -> Any:
 
 def draw_sweep(path: Path, rows: Sequence[SweepRow], metric: str) -> None:
     """Draw the accuracy that each search found over its budget, as PNG: filled where it was measured."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(9, 5.6), dpi=150, facecolor="white", layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure("Most accurate network within a budget; filled dots were verified by measurement")
     axes = figure.subplots()
     for (name, series), colour in zip(group_series(rows).items(), _colours(), strict=False):
         budgets_ms, accuracies = [row.budget_ms or 0.0 for row in series], [row.accuracy or 0.0 for row in series]
         axes.plot(budgets_ms, accuracies, color=colour, linewidth=1.8, label=name, zorder=2)
         faces = [colour if row.measured_ms is not None else "white" for row in series]
         axes.scatter(budgets_ms, accuracies, s=44, facecolors=faces, edgecolors=colour, linewidths=1.6, zorder=3)
-    axes.set_xlabel("latency budget, ms", color=INK)
-    axes.set_ylabel(metric, color=INK)
-    axes.grid(color=GRID, linewidth=0.8)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set_color(MUTED)
-    axes.tick_params(colors=MUTED, labelsize=9)
-    if group_series(rows):
-        axes.legend(frameon=False, fontsize=9, labelcolor=INK, loc="lower right")
-    title = "Most accurate network within a budget; filled dots were verified by measurement"
-    figure.suptitle(title, color=INK, fontsize=11, x=0.02, ha="left", weight="bold")
-    figure.savefig(path)
+    style_axes(axes, "latency budget, ms", metric)
+    save(figure, path)
 
 
 def _colours() -> list[str]:
@@ -109,7 +97,7 @@ def _describe(row: SweepRow) -> str:
 
 def _render_rows(rows: Sequence[SweepRow]) -> str:
     names = list(dict.fromkeys(name for row in rows for name in row.varied if name != "budget_ms"))
-    header = "".join(f"<th>{escape(name)}</th>" for name in ("search", *names, *COLUMNS))
+    header = "".join(f"<th>{escape(name)}</th>" for name in ("no.", *names, *COLUMNS))
     return f"<table><tr>{header}</tr>{''.join(_render_row(row, names) for row in rows)}</table>"
 
 
@@ -120,7 +108,8 @@ def _render_row(row: SweepRow, names: Sequence[str]) -> str:
     if row.error is not None:
         return f"<tr>{''.join(f'<td>{cell}</td>' for cell in cells)}<td colspan={len(COLUMNS)} class=no>{escape(row.error)}</td></tr>"
     cells += [_number(row.budget_ms, 3), _number(row.accuracy, 2), _number(row.predicted_ms, 3), _number(row.measured_ms, 3)]
-    cells += [f"{row.n_within} of {row.n_verified}", str(row.n_evaluated), f"{row.seconds:.1f}"]
+    verified = f"{row.n_within} of {row.n_verified}" if row.n_verified else "&ndash;"
+    cells += [verified, str(row.n_evaluated), f"{row.seconds:.1f}"]
     return f"<tr>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
 
 

@@ -10,8 +10,9 @@ import numpy as np
 from ..core import InvalidSettingError, LatencyOracle, LatencyPredictor, LatencyTable, Measurement, MeasurementFailure, ModelGraph, Source
 from ..oracles import PredictedOracle
 from .candidate import Candidate, find_front
-from .optuna_search import OnProgress, OptunaSearch
+from .optuna_search import OptunaSearch
 from .problem import SearchProblem
+from .search_run import OnProgress
 from .study_storage import StudyStorage
 
 Answer = Measurement | MeasurementFailure

@@ -117,6 +117,6 @@ def directions(n_objectives: int) -> list[Literal["maximize", "minimize"]]:
     return both[:n_objectives]
 
 
-def derive_seed(seed: int, step: int) -> int:
+def derive_seed(seed: int, *steps: int) -> int:
     """Return a 32-bit seed for one step of a seeded run."""
-    return int(np.random.SeedSequence([seed, step]).generate_state(1)[0])
+    return int(np.random.SeedSequence([seed, *steps]).generate_state(1)[0])

@@ -32,6 +32,9 @@ class SharedRecord:
     Args:
         study: The study in its storage.
         stale_after_s: Seconds after which a claim of another machine is given up.
+
+    Attributes:
+        salt: A number that no other process has.
     """
 
     def __init__(self, study: optuna.Study, stale_after_s: float = STALE_AFTER_S) -> None:
@@ -39,6 +42,7 @@ class SharedRecord:
         self._stale_after_s = stale_after_s
         self._owner = f"{_machine()}/{os.getpid()}/{_birth(os.getpid())}"
         self._writer = uuid.uuid4().hex
+        self.salt = int(self._writer[:8], 16)
         self._seen: set[int] = set()
         self._lock = threading.Lock()
 

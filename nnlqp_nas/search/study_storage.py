@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -69,7 +70,7 @@ class StudyStorage:
                 # The trials told are kept; what is proposed comes from a study of its own.
                 sampler = optuna.samplers.RandomSampler()
                 return optuna.create_study(
-                    study_name=self.name, storage=self.connect(), directions=directions, sampler=sampler, load_if_exists=True
+                    study_name=self.name, storage=self.backend, directions=directions, sampler=sampler, load_if_exists=True
                 )
             except (DBAPIError, optuna.exceptions.StorageInternalError):
                 if seconds is None:
@@ -77,19 +78,30 @@ class StudyStorage:
                 time.sleep(seconds)
         raise AssertionError  # the last turn returns or raises
 
-    def connect(self) -> Any:
-        """Return what Optuna takes as a storage; None for one in memory."""
+    @cached_property
+    def backend(self) -> Any:
+        """What Optuna takes as a storage, connected when it is first asked for; None for one in memory."""
         from optuna.storages import JournalStorage, RDBStorage
         from optuna.storages.journal import JournalFileBackend
 
-        if self.url is not None and self.url.startswith("sqlite:"):
+        if self.url is None:
+            return None
+        if not self.url.startswith("journal:///"):
             # Another process may write: wait for it rather than fail.
-            return RDBStorage(self.url, engine_kwargs={"connect_args": {"timeout": _PATIENCE_S}})
-        if self.url is None or not self.url.startswith("journal:///"):
-            return self.url
+            patience = {"connect_args": {"timeout": _PATIENCE_S}} if self.url.startswith("sqlite:") else {}
+            return RDBStorage(self.url, engine_kwargs=patience)
         path = Path(self.url.removeprefix("journal:///"))
         path.parent.mkdir(parents=True, exist_ok=True)
         return JournalStorage(JournalFileBackend(str(path)))
+
+    def close(self) -> None:
+        """Close the connections to a database; they open again when they are needed."""
+        from optuna.storages import RDBStorage
+
+        backend = self.__dict__.get("backend")
+        if isinstance(backend, RDBStorage):
+            backend.remove_session()
+            backend.engine.dispose()
 
 
 def note_candidate(trial: optuna.Trial, candidate: Candidate) -> None:

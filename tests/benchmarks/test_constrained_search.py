@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from benchmarks.constrained_budgets import summarise
-from benchmarks.constrained_fronts import _first, _progress
+from benchmarks.constrained_fronts import best_so_far, first_at_least, hypervolume_so_far, summarise_fronts
 from benchmarks.knapsack import most_within
 from benchmarks.table_oracle import TableQuality, TransferPredictor, TruthOracle
 from nnlqp_nas.core import Architecture, LatencyTable, MeasurementFailure, Platform, UnsupportedError
@@ -31,10 +31,18 @@ def test_the_knapsack_is_what_enumeration_finds(seed):
 
 
 def test_progress_is_that_of_networks_that_truly_fit():
-    progress = _progress([(50.0, 4.0), (90.0, 11.0), (60.0, 6.0), (55.0, 4.0)], 10.0)
-    assert progress == [(300.0, 50.0), (300.0, 50.0), (2 * 50.0 + 4 * 60.0, 60.0), (2 * 55.0 + 4 * 60.0, 60.0)]
-    assert _first(progress, 1, (0.0, 60.0)) == 3
-    assert _first(progress, 0, (400.0, 0.0)) is None
+    points = [(50.0, 4.0), (90.0, 11.0), (60.0, 6.0), (55.0, 4.0)]
+    assert best_so_far(points, 10.0) == [50.0, 50.0, 60.0, 60.0]
+    progress = hypervolume_so_far(points, 10.0)
+    assert progress == [300.0, 300.0, 2 * 50.0 + 4 * 60.0, 2 * 55.0 + 4 * 60.0]
+    assert first_at_least(progress, 340.0) == 3
+    assert first_at_least(progress, 400.0) is None
+
+
+def test_a_goal_that_was_not_reached_counts_as_all_that_was_tried():
+    goal = {"reached": 70.0, "n_ours": 100, "optuna": None, "optuna_n": 400, "random": 50, "random_n": 1000}
+    summary = summarise_fronts([{"best": goal, "front": goal}])
+    assert (summary["best_optuna_ratio"], summary["best_optuna_never"], summary["front_random_ratio"]) == (4.0, 1, 0.5)
 
 
 def test_truth_counts_distinct_networks_and_names_what_the_table_lacks():

@@ -53,6 +53,7 @@ def test_finished_cells_are_not_run_again(tmp_path: Path) -> None:
     Cells(tmp_path / "folder" / "cells.jsonl").look_up_or_run({"family": "vgg", "seed": 1}, run)
     Cells(None).look_up_or_run({"family": "vgg", "seed": 0}, run)
     assert len(n_runs) == 3
+    assert Cells(tmp_path / "folder" / "cells.jsonl", runs=False).look_up_or_run({"family": "vgg", "seed": 2}, run) is None
 
 
 def test_seeds_are_averaged_with_their_deviation() -> None:

@@ -60,7 +60,8 @@ def test_a_whole_run_writes_its_folder_and_can_be_read_back(capsys, tmp_path):
     assert main(["search", "--json", *overrides]) == 0
     outcome = json.loads(capsys.readouterr().out)
     assert outcome == json.loads((folder / "outcome.json").read_text(encoding="utf-8"))
-    assert 1 <= sum(finding["measured_ms"] is not None for finding in outcome["front"]) <= 2
+    # Two are measured; the four samples may be among what was found.
+    assert 1 <= sum(finding["measured_ms"] is not None for finding in outcome["front"]) <= 6
     assert "unverified" not in outcome
     assert {"pareto.html", "pareto.png", "candidates.csv", "study.log"} <= {path.name for path in folder.iterdir()}
     assert main(["search", "--json", *overrides]) == 0

@@ -43,9 +43,23 @@ def test_page_needs_nothing_from_elsewhere_and_shows_every_verified_network(outc
     assert "<b>&" not in own
 
 
-def test_picture_is_a_png(outcome, candidates, tmp_path):
+PICTURES = ("pareto.png", "history.png", "budgets.png", "measured.png")
+
+
+def test_pictures_are_png(outcome, candidates, tmp_path):
     write_report(tmp_path, outcome, candidates, {}, "accuracy, %")
-    assert (tmp_path / "pareto.png").read_bytes().startswith(b"\x89PNG\r\n")
+    assert {path.name for path in tmp_path.glob("*.png")} == set(PICTURES)
+    for name in PICTURES:
+        assert (tmp_path / name).read_bytes().startswith(b"\x89PNG\r\n")
+
+
+def test_one_copy_of_what_draws_serves_every_plot_of_the_page(outcome, candidates, tmp_path):
+    write_report(tmp_path, outcome, candidates, {}, "accuracy, %")
+    page = (tmp_path / "pareto.html").read_text(encoding="utf-8")
+    assert page.count("Plotly.newPlot(") == 4
+    assert len(page) < 6_000_000
+    for heading in ("Verified by measurement", "Predicted against measured", "Search history", "Accuracy within smaller budgets"):
+        assert heading in page
 
 
 def test_every_candidate_is_listed(outcome, candidates, tmp_path):
@@ -61,4 +75,7 @@ def test_an_outcome_without_measurements_is_shown_too(outcome, candidates, tmp_p
     for finding in document["front"]:
         finding["measured_ms"] = None
     write_report(tmp_path, SearchOutcome.from_json(document), candidates, {}, "accuracy, %")
-    assert "Found" in (tmp_path / "pareto.html").read_text(encoding="utf-8")
+    page = (tmp_path / "pareto.html").read_text(encoding="utf-8")
+    assert "Found" in page
+    assert "nothing was measured" in page
+    assert not (tmp_path / "measured.png").exists()

@@ -116,7 +116,7 @@ def test_an_evaluation_that_fails_in_a_thread_is_heard_of(tmp_path):
     storage = StudyStorage(f"journal:///{tmp_path / 'study.log'}")
     with pytest.raises(RuntimeError, match="no data"):
         OptunaSearch("random", n_ask=16, n_jobs=3).run(make_problem(rate), storage)
-    trials = optuna.load_study(study_name=storage.name, storage=storage.connect()).trials
+    trials = optuna.load_study(study_name=storage.name, storage=storage.backend).trials
     assert trials
     assert not any(trial.state.name == "RUNNING" for trial in trials)
 

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import copy
 from functools import singledispatch
 from typing import Any
 
@@ -32,9 +33,10 @@ class Choices:
         self._settings: dict[nn.Module, Mapping[str, Any]] = {}
 
     def of(self, sample: Mapping[str, Any]) -> Choices:
-        """Turn to another sample and return this object."""
-        self.sample = sample
-        return self
+        """Return the choices of another sample, which share what is known; threads may each have their own."""
+        other = copy(self)
+        other.sample = sample
+        return other
 
     def value(self, setting: Any) -> Any:
         """Return what a setting is, or a choice chose."""
@@ -110,6 +112,8 @@ def _(module: LayerChoice, net: LayerBuilder, x: int, choices: Choices) -> int:
 @write_module.register
 def _(module: nn.Conv2d, net: LayerBuilder, x: int, choices: Choices) -> int:
     channels, kernel, stride, pad = choices.of_layer(module, "out_channels", "kernel_size", "stride", "padding")
+    if isinstance(pad, str):
+        raise UnsupportedError(f"expected padding in pixels, got '{pad}'; let the space be exported")
     dilation, groups, has_bias = choices.of_layer(module, "dilation", "groups", "bias")
     return net.conv(x, channels, kernel, _one(stride), pad, groups, _one(dilation), has_bias)
 

@@ -53,8 +53,8 @@ def make_problem(name):
 @pytest.mark.parametrize("strategy", ["random", "evolution"])
 def test_every_model_kept_is_within_the_budget(name, strategy):
     model_space, evaluator, profiler, budget_ms = make_problem(name)
-    kept = run_strategy(make_strategies()[strategy], model_space, evaluator, profiler, budget_ms, n_models=20)
-    assert len(kept) == 20
+    kept = run_strategy(make_strategies()[strategy], model_space, evaluator, profiler, budget_ms, n_models=12)
+    assert len(kept) == 12
     assert all(profiler.profile(model.sample) == model.latency_ms <= budget_ms for model in kept)
     assert [model.metric for model in kept] == sorted((model.metric for model in kept), reverse=True)
 
