@@ -18,15 +18,18 @@ class Drift:
     """The machine's speed over a campaign.
 
     Each turn of the reference set gives the logarithm of every reference latency over its own median;
-    the median of a turn is the machine's slowness then. In between it is interpolated; before the first
-    and after the last turn it stays. One slow network or platform moves it little.
+    the median of a turn is the machine's slowness then. A turn counts as the median of itself and its neighbours, ends by Tukey's
+    rule (Exploratory Data Analysis, 1977, chapter 7): one that fell into a burst of other work says nothing of the minutes around
+    it. In between slowness is interpolated; before the first and after the last turn it stays. One slow network, platform or
+    turn moves it little.
 
     Args:
         passes: All passes of a campaign on one machine.
     """
 
     def __init__(self, passes: Sequence[Pass]) -> None:
-        self._at_s, self._slowness = _turns(passes)
+        self._at_s, slowness = _turns(passes)
+        self._slowness = _running_median(slowness)
 
     @property
     def n_turns(self) -> int:
@@ -59,6 +62,19 @@ def _turns(passes: Sequence[Pass]) -> tuple[NDArray[np.float64], NDArray[np.floa
     points = sorted((float(np.mean([t for t, _ in turn])), float(np.median([s for _, s in turn]))) for turn in turns.values())
     table = np.array(points, dtype=np.float64).reshape(-1, 2)
     return table[:, 0], table[:, 1]
+
+
+def _running_median(slowness: NDArray[np.float64]) -> NDArray[np.float64]:
+    if len(slowness) < _FEWEST_TURNS:
+        return slowness
+    middle = np.median([slowness[:-2], slowness[1:-1], slowness[2:]], axis=0)
+    first, last = (np.median([end, *near]) for end, near in ((slowness[0], _beyond(middle)), (slowness[-1], _beyond(middle[::-1]))))
+    return np.concatenate([[first], middle, [last]])
+
+
+def _beyond(middle: NDArray[np.float64]) -> tuple[float, float]:
+    """Return the smoothed turn next to an end, and what its slope says of the end."""
+    return float(middle[0]), float(3 * middle[0] - 2 * middle[min(1, len(middle) - 1)])
 
 
 def _seconds(taken_at: str) -> float:

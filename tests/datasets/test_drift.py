@@ -16,9 +16,11 @@ from .synthetic_passes import drifting_campaign, iso, one_pass
 TURNS = np.linspace(0, 120, 13)
 
 
-@given(st.lists(st.floats(0.7, 1.5), min_size=13, max_size=13))
+@given(st.lists(st.floats(0.01, 0.02), min_size=12, max_size=12), st.sampled_from([-1.0, 1.0]))
 @settings(max_examples=30, deadline=None)
-def test_a_drift_of_the_machine_is_recovered_and_taken_out_of_the_rows(at_turns: list[float]) -> None:
+def test_a_drift_of_the_machine_is_recovered_and_taken_out_of_the_rows(steps: list[float], sign: float) -> None:
+    at_turns = np.exp(sign * np.cumsum([0.0, *steps]))
+
     def slowness(minute: float) -> float:
         return float(np.exp(np.interp(minute, TURNS, np.log(at_turns))))
 
@@ -47,6 +49,21 @@ def test_one_mad_reference_moves_little(factor: float, mad: int, turn: int) -> N
     before, after = Drift(calm), Drift([go_mad(one) for one in calm])
     for minute in TURNS:
         assert after.at(iso(minute)) == pytest.approx(before.at(iso(minute)), rel=0.005)
+
+
+@given(st.floats(0.3, 3.0), st.integers(0, 12))
+@settings(max_examples=30, deadline=None)
+def test_a_turn_in_a_burst_of_other_work_says_nothing_of_the_time_around_it(factor: float, turn: int) -> None:
+    calm = drifting_campaign(lambda minute: 1 + 0.02 * minute / 120)
+    burst = [
+        replace(one, row=replace(one.row, latency_ms=(one.row.latency_ms or 0.0) * factor))
+        if one.is_reference and one.number == turn
+        else one
+        for one in calm
+    ]
+    before, after = Drift(calm), Drift(burst)
+    for minute in TURNS:
+        assert after.at(iso(minute)) == pytest.approx(before.at(iso(minute)), rel=0.01)
 
 
 def test_a_reference_that_failed_once_is_left_out_of_that_turn() -> None:
