@@ -128,7 +128,8 @@ def test_what_cannot_be_measured_is_named_and_not_chosen():
     assert failed
     assert {finding.failure for finding in failed} == {"run: out of memory"}
     assert not any(finding.within_budget or finding.measured_ms for finding in failed)
-    assert refined.best is None or graph_cost(SPACE.graph(refined.best.architecture)).macs <= 1e7
+    old = {graph.key for graph in run.samples.graphs}
+    assert refined.best is None or refined.best.graph_key in old or graph_cost(SPACE.graph(refined.best.architecture)).macs <= 1e7
 
 
 @pytest.mark.parametrize("at", [10, 75, 95])
