@@ -63,8 +63,12 @@ def over_runs(judged: Sequence[dict[str, dict[str, Any]]]) -> dict[str, dict[str
 
 
 def _joined(answers: Sequence[Prediction]) -> Prediction:
-    parts = ("latency_ms", "low_ms", "high_ms", "is_extrapolating")
-    return Prediction(*(np.concatenate([getattr(answer, part) for answer in answers]) for part in parts))
+    return Prediction(
+        np.concatenate([answer.latency_ms for answer in answers]),
+        np.concatenate([answer.low_ms for answer in answers]),
+        np.concatenate([answer.high_ms for answer in answers]),
+        np.concatenate([answer.is_extrapolating for answer in answers]),
+    )
 
 
 def _spearman(predicted: NDArray[np.float64], truth: NDArray[np.float64]) -> float | None:
