@@ -29,7 +29,7 @@ from nnlqp_nas.main import main
         (["search.n_objectives=3"], "expected 1 or 2 objectives"),
         (["search.colour=3"], "colour"),
         (["probability=1"], "expected a probability between 0 and 1, got 1"),
-        (["probability=likely"], "expected a probability between 0 and 1, got likely"),
+        (["probability=likely"], "expected probability to be a number, got likely"),
         (["limits.params=-3"], "expected limits.params > 0, or null for none, got -3"),
         (["limits.parms=3"], "nearest known: limits.params"),
         (["platforms_ms={cpu-openvino-fp32: 0}"], "expected platforms_ms.cpu-openvino-fp32 > 0, got 0"),
