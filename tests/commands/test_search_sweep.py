@@ -47,7 +47,7 @@ def test_nothing_to_sweep_is_said():
         (["budget_ms=1,fast"], "expected budget_ms > 0, got fast"),
         (["budget_ms=1,-1"], "expected budget_ms > 0, got -1"),
         (["budgetms=1,2"], "nearest known: budget_ms"),
-        (["search=tpe,nsga"], "nearest known: nsga2"),
+        (["search=tpe,nsga"], "nearest known: nsga3, nsga2"),
         (["adapt.n_sample=1,2"], "nearest known: adapt.n_samples"),
         (["search.n_objective=1,2"], "nearest known: search.n_objectives"),
         (["search.n_ask=1,many"], "expected search.n_ask to be a number, got many; it stands at 64"),
@@ -67,13 +67,13 @@ def test_no_search_begins_where_one_setting_is_wrong(overrides, message, capsys,
 
 
 def test_a_sweep_ends_in_one_table_a_page_and_a_picture(capsys, tmp_path):
-    arguments = ["search", "-m", "--json", *SMALL, "budget_ms=0.0001,4", "search=tpe,random", "output=swept"]
-    assert main(arguments) == 1  # no network takes 0.1 microseconds: that search has a reason and no result
+    arguments = ["search", "-m", "--json", *SMALL, "budget_ms=1e-12,4", "search=tpe,random", "output=swept"]
+    assert main(arguments) == 1  # no network takes a femtosecond: that search has a reason and no result
     rows = json.loads(capsys.readouterr().out)
     assert rows == json.loads((tmp_path / "swept" / "sweep.json").read_text())
     assert [(row["job"], row["varied"]["budget_ms"], row["varied"]["search"]) for row in rows] == [
-        (0, 0.0001, "tpe"),
-        (1, 0.0001, "random"),
+        (0, 1e-12, "tpe"),
+        (1, 1e-12, "random"),
         (2, 4, "tpe"),
         (3, 4, "random"),
     ]
