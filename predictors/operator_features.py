@@ -42,16 +42,7 @@ KINDS = (
 """What kinds of operator the features tell apart; a ``move`` costs nothing where it is a view, a ``copy`` never is one."""
 
 GROUPS = {
-    "convolution": (
-        "conv",
-        "conv_3x3",
-        "conv_stem",
-        "conv_pointwise",
-        "conv_depthwise",
-        "conv_depthwise_large",
-        "conv_depthwise_strided",
-        "conv_grouped",
-    ),
+    "convolution": tuple(kind for kind in KINDS if kind.startswith("conv")),
     "product": ("linear", "matmul"),
     "activation": ("relu", "clip", "sigmoid", "hard_sigmoid", "hard_swish", "gelu"),
     "bounding": ("relu", "clip"),

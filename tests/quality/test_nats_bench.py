@@ -120,25 +120,27 @@ def test_values_equal_those_of_the_authors_own_reader(folder, dataset, split, n_
 
 class Exploit:
     def __reduce__(self):
-        return os.system, ("touch /tmp/nnlqp_nas_was_here",)
+        return os.system, ("touch nnlqp_nas_was_here",)
 
 
 @pytest.mark.parametrize("compress", [bz2.compress, bytes])
-def test_a_pickle_that_would_run_code_is_refused_and_runs_nothing(tmp_path, compress):
+def test_a_pickle_that_would_run_code_is_refused_and_runs_nothing(tmp_path, monkeypatch, compress):
+    monkeypatch.chdir(tmp_path)
     path = tmp_path / "NATS-tss.pickle.pbz2"
     path.write_bytes(compress(pickle.dumps({"meta_archs": Exploit()})))
     with pytest.raises(InvalidSettingError, match=r"it names posix.system, which is no plain data; take the file without weights"):
         NatsBenchTss(path)
-    assert not Path("/tmp/nnlqp_nas_was_here").exists()
+    assert not (tmp_path / "nnlqp_nas_was_here").exists()
 
 
-def test_a_file_of_torch_that_would_run_code_is_refused(tmp_path):
+def test_a_file_of_torch_that_would_run_code_is_refused(tmp_path, monkeypatch):
     import torch
 
+    monkeypatch.chdir(tmp_path)
     torch.save({"meta_archs": Exploit()}, tmp_path / "NAS-Bench-201.pth")
     with pytest.raises(InvalidSettingError, match="weights_only=True"):
         NatsBenchTss(tmp_path / "NAS-Bench-201.pth")
-    assert not Path("/tmp/nnlqp_nas_was_here").exists()
+    assert not (tmp_path / "nnlqp_nas_was_here").exists()
 
 
 def test_plain_data_is_read_whatever_the_protocol(tmp_path):

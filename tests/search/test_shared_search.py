@@ -39,8 +39,10 @@ def test_two_processes_share_a_study_and_lose_nothing(url, tmp_path):
 @pytest.mark.timeout(900)
 def test_killed_at_random_moments_it_goes_on_and_loses_nothing(url, tmp_path):
     found = kill(url, tmp_path, n_kills=4)
-    # Killed in the milliseconds between the end of an evaluation and its trial, one may be rated again, or never come up again.
+    # Killed in the milliseconds between the end of an evaluation and its trial, one may be rated again; on
+    # PostgreSQL, where a trial takes longer to be kept, it was once seen not to come up again.
     assert found["n_running"] == 0
+    assert found["n_lost"] <= url.startswith("postgresql")
     assert found["n_twice"] + found["n_lost"] <= 1
     assert found["n_rated"] - found["n_twice"] - found["n_lost"] == found["n_kept"] >= 5
 
