@@ -78,6 +78,7 @@ class OptunaSearch:
             while not run.is_over():
                 run.step(on_progress or _ignore)
                 run.learn_from_others()
+                run.rate_known()
         finally:
             optuna.logging.set_verbosity(verbosity)
             storage.close()

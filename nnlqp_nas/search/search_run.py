@@ -109,8 +109,12 @@ class SearchRun:
         )
 
     def rate_known(self) -> None:
-        """Rate what was known before, fits and has no accuracy yet."""
+        """Rate what is known, fits and has no accuracy yet: of an earlier search, or of a process that died while it rated."""
         fitting = [c for c in self.known.values() if c.accuracy is None and c.fits(self.problem.budget_ms)]
+        if self.record is not None and fitting:
+            rated_now = self.record.claimed_elsewhere()
+            fitting = [candidate for candidate in fitting if candidate.graph_key not in rated_now]
+        fitting = fitting[: max(0, self.problem.n_trials - self.n_evaluated)]
         if not fitting:
             return
         study = self._open_study()

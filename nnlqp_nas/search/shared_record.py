@@ -47,11 +47,16 @@ class SharedRecord:
         self._lock = threading.Lock()
 
     def read_new(self) -> list[optuna.trial.FrozenTrial]:
-        """Return the trials of others, or of earlier runs, that were finished since the last call; and give dead claims back."""
+        """Return the trials of others, or of earlier runs, that were finished since the last call.
+
+        Claims of processes that died are given back first, and are among them.
+        """
         trials = self.study.get_trials(deepcopy=False)
-        for trial in trials:
-            if trial.state.name == "RUNNING" and CLAIM in trial.user_attrs and self._is_dead(trial):
-                self.release(trial.number)
+        dead = [trial for trial in trials if trial.state.name == "RUNNING" and CLAIM in trial.user_attrs and self._is_dead(trial)]
+        for trial in dead:
+            self._give_back(trial.number)
+        if dead:
+            trials = self.study.get_trials(deepcopy=False)
         new = [trial for trial in trials if trial.state.is_finished() and trial.number not in self._seen]
         self._seen |= {trial.number for trial in new}
         return [trial for trial in new if trial.user_attrs.get(WRITER) != self._writer]
@@ -104,10 +109,13 @@ class SharedRecord:
 
     def release(self, number: int) -> None:
         """Give a claim back; whoever comes next may rate the network."""
+        self._seen.add(number)
+        self._give_back(number)
+
+    def _give_back(self, number: int) -> None:
         import optuna
 
         with self._lock:
-            self._seen.add(number)
             # Another process may have recognised the same dead claim.
             self.study.tell(number, state=optuna.trial.TrialState.FAIL, skip_if_finished=True)
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from ..core import Architecture, InvalidSettingError
 from .candidate import Candidate
 from .samplers import directions
-from .shared_record import CLAIM, facts_of
+from .shared_record import facts_of
 
 if TYPE_CHECKING:
     import optuna
@@ -119,12 +119,11 @@ def note_candidate(trial: optuna.Trial, candidate: Candidate) -> None:
 
 
 def read_candidates(trials: Iterable[optuna.trial.FrozenTrial]) -> list[Candidate]:
-    """Return the candidates that :func:`note_candidate` wrote, in order; claims that were given back are none."""
+    """Return the candidates that :func:`note_candidate` wrote, in order; those of claims that were given back are not rated."""
     candidates = []
     for trial in trials:
         facts = facts_of(trial)
-        is_given_back = CLAIM in facts and facts["accuracy"] is None
-        if all(fact in facts for fact in _FACTS) and not is_given_back:
+        if all(fact in facts for fact in _FACTS):
             key, graph_key, predicted_ms, interval_ms, accuracy = (facts[fact] for fact in _FACTS)
             low_ms, high_ms = interval_ms
             further = {fact: facts[fact] for fact in _FURTHER_FACTS if fact in facts}
