@@ -4,7 +4,7 @@
 
 A fifth of the networks tests, the same ones on every platform and at every batch size; the project's own predictor and NNLP learn from
 the rest, each one network for all platforms. The noise floor of a platform is what a predictor that knew every network's
-mean would still miss a single pass by. A second part trains and tests on NNLQP's own GTX 1660 latencies with the
+mean would still miss a single pass by, told by the repeats of benchmarks.repeatability. A second part trains and tests on NNLQP's own GTX 1660 latencies with the
 split that came with them; it is left out where NNLQP_NAS_DATA is not set.
 """
 
@@ -22,7 +22,7 @@ import torch
 
 from nnlqp_nas.core import LatencyTable
 from nnlqp_nas.core.plugins import SPACES, load_plugin
-from nnlqp_nas.datasets.latency_row import LatencyRow, read_rows
+from nnlqp_nas.datasets.latency_row import read_rows
 from nnlqp_nas.datasets.measured import MEASURED, tables_of
 from nnlqp_nas.datasets.nnlqp_labels import read_gtx1660
 from nnlqp_nas.datasets.published import tables_directory
@@ -58,7 +58,7 @@ def main() -> None:
     summary = run(tables, methods, n_seeds, cells, settings)
     for name, judged in run_gtx1660(methods, n_seeds, cells, settings).items():
         summary[name][GTX1660] = judged
-    floors = noise_floors(rows)
+    floors = {platform: floor for platform, floor in noise_floors().items() if platform in summary[methods[0]]}
     result = {
         "networks": {_name(tables_on): sum(map(len, tables_on)) for tables_on in _by_platform(tables)},
         "data": digest_of(tables),
@@ -72,7 +72,7 @@ def main() -> None:
     if not arguments.json:
         for metric, title in (("mape", "MAPE, %"), ("acc10", "Acc(10 %), %"), ("coverage", "coverage, %")):
             print_table(title, summary, metric)
-        print("\nnoise floor, MAPE, %:", ", ".join(f"{name} {floor:.2f}" for name, floor in floors.items()) or "no platform has two passes")
+        print("\nnoise floor, MAPE, %:", ", ".join(f"{name} {floor:.2f}" for name, floor in floors.items()))
     if not arguments.quick:
         draw("multi_platform", "Unseen networks of seen families", summary)
 
@@ -134,18 +134,17 @@ def _name(tables: Sequence[LatencyTable]) -> str:
     return f"{tables[0].platform}" + (f" b{tables[0].batch_size}" if tables[0].batch_size > 1 else "")
 
 
-def noise_floors(rows: Sequence[LatencyRow]) -> dict[str, float]:
-    """Return, by platform, the mean relative distance of a pass from the mean of its network's passes, percent."""
-    distances: dict[str, list[float]] = {}
-    for row in rows:
-        passes = json.loads(row.facts).get("pass_medians_ms", [])
-        if row.latency_ms is not None and len(passes) > 1:
-            mean = float(np.mean(passes))
-            # The mean of n passes lies nearer to each of them than the truth does, by sqrt(1 - 1/n).
-            distances.setdefault(row.platform, []).append(
-                float(np.mean(np.abs(np.array(passes) / mean - 1.0))) / (1.0 - 1.0 / len(passes)) ** 0.5
-            )
-    return {platform: round(100 * float(np.mean(values)), 2) for platform, values in sorted(distances.items())}
+def noise_floors(path: Path = RESULTS / "repeatability.json") -> dict[str, float]:
+    """Return, by platform, the MAPE in percent of a predictor that knows the mean of every network, against single passes.
+
+    Deviations taken for normal, the mean distance from the mean is sqrt(2 / pi) of the standard deviation; that is of
+    ``python -m benchmarks.repeatability``, ten passes of each of eleven networks. Rows are single passes too.
+    """
+    variations: dict[str, list[float]] = {}
+    for row in json.loads(path.read_text())["rows"]:
+        if "cv_percent" in row:
+            variations.setdefault(row["platform"], []).append(row["cv_percent"]["single pass"])
+    return {platform: round(float((2.0 / np.pi) ** 0.5 * np.mean(values)), 2) for platform, values in sorted(variations.items())}
 
 
 if __name__ == "__main__":

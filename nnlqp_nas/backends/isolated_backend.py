@@ -31,6 +31,7 @@ from ..core import (
 )
 from .agreement import REFERENCE
 from .artefacts import Artefacts, made_once
+from .core_speed import MACHINE
 from .cores import leased_cores
 from .engine import LoadedModel
 from .host import host_facts, host_name
@@ -211,7 +212,7 @@ class IsolatedBackend(MeasurementBackend):
 
     def _run_child(self, task: str, folder: Path, job: dict[str, Any], protocol: TimingProtocol, rewrites: Sequence[str]) -> Any:
         def run(name: str, /, **fields: Any) -> Any:
-            job_of = {**job, **fields, "task": name}
+            job_of = {**job, **fields, "task": name, "quiet_ns": MACHINE.quiet_ns}
             return run_isolated(folder, job_of, protocol.time_limit_s, self.environment(protocol.n_threads), self.nursery)
 
         # Where ONNX Runtime itself cannot run the network there is no reference, and the facts tell of no agreement.
@@ -223,6 +224,7 @@ class IsolatedBackend(MeasurementBackend):
             if isinstance(answer, ChildFailure) or task != "time":
                 return answer
             passes.append(answer["times"])
+            MACHINE.learn(answer["quiet_ns"])
         return {**answer, "passes": passes}
 
     def _convert(self, graph: ModelGraph, batch_size: int, folder: Path) -> ChildFailure | None:

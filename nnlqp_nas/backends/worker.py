@@ -143,6 +143,7 @@ def _time(folder: Path, job: dict[str, Any]) -> dict[str, Any]:
     agreement = _compare(model.outputs(), folder, job["settings"]["precision"])
     _enter(folder, "time")
     from ..core import TimingProtocol
+    from .core_speed import CoreSpeed
     from .timing import time_undisturbed
 
     protocol = TimingProtocol(**job["protocol"])
@@ -150,7 +151,9 @@ def _time(folder: Path, job: dict[str, Any]) -> dict[str, Any]:
     facts = {**model.facts, **agreement, "load_s": round(load_s, 3)}
     if protocol.is_realtime:
         facts["is_realtime"] = _rise_above_others()
-    return {"times": time_undisturbed(model.run, protocol, job["is_retrying"], time_left_s), "facts": facts}
+    speed = CoreSpeed(job["quiet_ns"])
+    times = time_undisturbed(model.run, protocol, job["is_retrying"], time_left_s, speed)
+    return {"times": times, "facts": facts, "quiet_ns": speed.quiet_ns if job["is_retrying"] else None}
 
 
 def _rise_above_others() -> bool:

@@ -1,7 +1,9 @@
 import time
+from collections.abc import Callable
 from itertools import count
 
 from nnlqp_nas.backends import host_facts, host_name
+from nnlqp_nas.backends.core_speed import CoreSpeed
 from nnlqp_nas.backends.timing import time_runs, time_undisturbed
 from nnlqp_nas.core import TimingProtocol
 
@@ -69,3 +71,48 @@ def test_the_host_is_named_alike_each_time() -> None:
     assert host_name() == host_name() != ""
     assert host_name().count(" / ") == 2
     assert host_facts()["n_cores"] >= 1
+
+
+class ScriptedSpeed(CoreSpeed):
+    """Finds the core shared while ``is_busy`` says so."""
+
+    def __init__(self, is_busy: Callable[[], bool]) -> None:
+        super().__init__()
+        self._is_busy = is_busy
+
+    def is_shared(self) -> bool:
+        return self._is_busy()
+
+
+def test_runs_on_a_shared_core_do_not_count() -> None:
+    """The neighbour makes every run take 1.3 times as long for far longer than the protocol's least time."""
+    begin, counter = time.perf_counter(), count(1)
+
+    def is_busy() -> bool:
+        return time.perf_counter() - begin < 0.15
+
+    times = time_runs(lambda: (spin(1.3e-3 if is_busy() else 1e-3), next(counter))[0], _PROTOCOL, speed=ScriptedSpeed(is_busy))
+    assert times.shared == 0
+    assert 1.0 <= times.median_ms < 1.2
+    assert times.n_discarded > 50
+    assert times.n_runs + times.n_warmup + times.n_discarded == next(counter) - 1
+
+
+def test_a_core_that_stays_shared_ends_the_patience_and_is_told() -> None:
+    begin = time.perf_counter()
+    times = time_undisturbed(lambda: spin(1e-3), _PROTOCOL, is_retrying=True, time_left_s=60, speed=ScriptedSpeed(lambda: True))
+    assert (times["shared"], times["is_disturbed"], times["n_disturbed"]) == (1.0, True, 1 + _PROTOCOL.n_retries)
+    assert time.perf_counter() - begin > (1 + _PROTOCOL.n_retries) * 2 * _PROTOCOL.max_time_s
+
+
+def test_a_core_is_shared_where_the_same_work_takes_longer_than_at_its_best() -> None:
+    alone = CoreSpeed()
+    assert alone.quiet_ns is None
+    alone.is_shared()
+    assert alone.quiet_ns is not None
+    assert CoreSpeed(alone.quiet_ns / 100).is_shared()
+    assert not CoreSpeed(alone.quiet_ns * 100).is_shared()
+    alone.learn(None)
+    alone.learn(1.0)
+    alone.learn(2.0)
+    assert alone.quiet_ns == 1.0
