@@ -97,7 +97,13 @@ class _Runs:
         return is_discarding and bool(is_disturbed) and bool(self.undisturbed(protocol, True).all())
 
 
-def time_runs(run: Callable[[], None], protocol: TimingProtocol, is_discarding: bool = True, speed: CoreSpeed | None = None) -> RunTimes:
+def time_runs(
+    run: Callable[[], None],
+    protocol: TimingProtocol,
+    is_discarding: bool = True,
+    speed: CoreSpeed | None = None,
+    time_left_s: float = float("inf"),
+) -> RunTimes:
     """Warm up, then time runs of ``run`` until the protocol's stop rule holds.
 
     A run is discarded if something else held the core meanwhile (its wall time is above
@@ -107,7 +113,8 @@ def time_runs(run: Callable[[], None], protocol: TimingProtocol, is_discarding: 
     ``min_runs`` fastest count in any case, and all runs where nearly every one was interrupted.
     """
     n_warmup = _warm_up(run, protocol.warmup_s)
-    runs = _repeat(run, protocol, is_discarding, speed if is_discarding else None)
+    patience_s = max(protocol.max_time_s, min(_PATIENCE * protocol.max_time_s, time_left_s - protocol.warmup_s - protocol.max_time_s))
+    runs = _repeat(run, protocol, is_discarding, speed if is_discarding else None, patience_s)
     wall_ns, cpu_ns = runs.wall_ns, runs.cpu_ns
     is_kept = runs.undisturbed(protocol, is_discarding)
     times_ms = wall_ns[is_kept] / 1e6
@@ -149,7 +156,7 @@ def time_undisturbed(
     gc.collect()
     gc.disable()
     try:
-        attempts = [time_runs(run, protocol, is_retrying, speed)]
+        attempts = [time_runs(run, protocol, is_retrying, speed, time_left_s)]
         while is_retrying and _is_disturbed(attempts[-1], protocol) and len(attempts) <= protocol.n_retries:
             if time.perf_counter() + 2 * (protocol.warmup_s + _PATIENCE * protocol.max_time_s) > until:
                 break
@@ -178,13 +185,13 @@ def _warm_up(run: Callable[[], None], warmup_s: float) -> int:
     return n_runs
 
 
-def _repeat(run: Callable[[], None], protocol: TimingProtocol, is_discarding: bool, speed: CoreSpeed | None) -> _Runs:
-    """Time runs until the protocol's stop rule holds, and look at the core's speed between them."""
+def _repeat(run: Callable[[], None], protocol: TimingProtocol, is_discarding: bool, speed: CoreSpeed | None, patience_s: float) -> _Runs:
+    """Time runs until the protocol's stop rule holds or patience ends, and look at the core's speed between them."""
     wall, cpu = time.perf_counter_ns, time.process_time_ns
     times: list[tuple[int, int]] = []
     looks = _Looks(speed)
     start = wall()
-    least, most = start + int(protocol.min_time_s * 1e9), start + int(protocol.max_time_s * 1e9)
+    least, most, latest = (start + int(seconds * 1e9) for seconds in (protocol.min_time_s, protocol.max_time_s, patience_s))
     check_at = protocol.min_runs
     while True:
         cpu_from, wall_from = cpu(), wall()
@@ -192,16 +199,17 @@ def _repeat(run: Callable[[], None], protocol: TimingProtocol, is_discarding: bo
         wall_to, cpu_to = wall(), cpu()
         times.append((wall_to - wall_from, cpu_to - cpu_from))
         waited_ns = looks.take(wall_to, len(times))
-        latest = start + _PATIENCE * int(protocol.max_time_s * 1e9)
         if wall_to < min(most + waited_ns, latest) and (len(times) < check_at or wall_to < least + waited_ns):
             continue
         wall_ns, cpu_ns = np.asarray(times, dtype=np.float64).T
         runs = _Runs(wall_ns, cpu_ns, looks.is_shared(len(times)))
-        kept = wall_ns[runs.undisturbed(protocol, is_discarding)]
+        is_kept = runs.undisturbed(protocol, is_discarding)
+        kept = wall_ns[is_kept]
         has_settled = len(kept) >= protocol.min_runs and _is_steady(kept, protocol.steady)
         if len(kept) < _MOSTLY * len(wall_ns) and wall_to - start - waited_ns < _LONGER * protocol.min_time_s * 1e9:
             has_settled = False
-        if wall_to >= min(most + waited_ns, latest) or (has_settled and not runs.has_lost(protocol, is_discarding)):
+        is_over = wall_to >= most + waited_ns or (has_settled and not runs.has_lost(protocol, is_discarding))
+        if wall_to >= latest or (is_over and not runs.is_shared[is_kept].any()):
             return runs
         # Checks further and further apart: they cost time and caches.
         check_at = int(len(times) * _CHECK_GROWTH) + 1

@@ -21,7 +21,8 @@ class TimingProtocol:
         warmup_s: Time of runs that are not counted, seconds; at least one run.
         min_runs: Least number of counted runs.
         min_time_s: Least time of counted runs, seconds.
-        max_time_s: Counted runs end at the latest after this many seconds.
+        max_time_s: Counted runs end at the latest after this many seconds, or after three times as many where a neighbour
+            shares the core, whose time does not count.
         steady: Largest relative difference of the two medians at which the runs end.
         n_threads: Threads the engine may use.
         time_limit_s: The measuring process is killed after this many seconds.

@@ -85,16 +85,16 @@ class ScriptedSpeed(CoreSpeed):
 
 
 def test_runs_on_a_shared_core_do_not_count() -> None:
-    """The neighbour makes every run take 1.3 times as long for far longer than the protocol's least time."""
+    """For far longer than the protocol's least time; those runs are the shorter ones here, so that nothing else discards them."""
     begin, counter = time.perf_counter(), count(1)
 
     def is_busy() -> bool:
         return time.perf_counter() - begin < 0.15
 
-    times = time_runs(lambda: (spin(1.3e-3 if is_busy() else 1e-3), next(counter))[0], _PROTOCOL, speed=ScriptedSpeed(is_busy))
+    times = time_runs(lambda: (spin(5e-4 if is_busy() else 1e-3), next(counter))[0], _PROTOCOL, speed=ScriptedSpeed(is_busy))
     assert times.shared == 0
-    assert 1.0 <= times.median_ms < 1.2
-    assert times.n_discarded > 50
+    assert times.min_ms >= 1.0
+    assert times.n_discarded > 0
     assert times.n_runs + times.n_warmup + times.n_discarded == next(counter) - 1
 
 
