@@ -4,8 +4,8 @@
 
 A fifth of the networks tests, the same ones on every platform and at every batch size; the project's own predictor and NNLP learn from
 the rest, each one network for all platforms. The noise floor of a platform is what a predictor that knew every network's
-mean would still miss a single pass by, told by the repeats of benchmarks.repeatability. A second part trains and tests on NNLQP's own GTX 1660 latencies with the
-split that came with them; it is left out where NNLQP_NAS_DATA is not set.
+mean would still miss a single pass by, told by the repeats of benchmarks.repeatability. A second part trains and tests on
+NNLQP's own GTX 1660 latencies with the split that came with them; it is left out where NNLQP_NAS_DATA is not set.
 """
 
 from __future__ import annotations
