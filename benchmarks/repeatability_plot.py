@@ -34,9 +34,7 @@ def plot_variation(rows: Sequence[Mapping[str, Any]], target_percent: float, pat
         axes.plot(float(np.median(values[name])), place, "|", color="black", markersize=16, markeredgewidth=2)
     axes.axvline(target_percent, color="tab:red", linewidth=1, linestyle="--", label=f"target of the median, {target_percent:g} %")
     axes.set_yticks(range(len(names)), names)
-    axes.set_xlabel(
-        f"coefficient of variation of a latency over separate processes, % ({kind}; a dot a network, a bar their median)", fontsize=8
-    )
+    axes.set_xlabel(f"coefficient of variation over processes, % ({kind}; a dot a network, a bar their median)", fontsize=8)
     axes.set_xlim(left=0)
     axes.grid(axis="x", alpha=0.3)
     axes.legend(loc="lower right", fontsize=8)
