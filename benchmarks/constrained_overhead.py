@@ -112,7 +112,7 @@ def _loop(seed: int, n_trials: int) -> dict[str, float]:
 
 def _warm_oracle(seed: int) -> TimedOracle:
     """Return an oracle whose predictor is loaded, and whose clock stands at zero."""
-    oracle = TimedOracle(load_oracle(PLATFORM, "predict", ":memory:"))
+    oracle = TimedOracle(load_oracle(PLATFORM, "predict", "sqlite://"))
     space = load_space("mobilenetv3")
     oracle.query([space.sample(np.random.default_rng(10_000 + seed))])
     oracle.cpu_s = 0.0
