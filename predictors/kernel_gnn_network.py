@@ -63,9 +63,17 @@ class ColourBatch:
         """Colour graphs and describe the colours at a batch size."""
         colouring = colour(graphs, N_ROUNDS)
         first, around, slot, work = describe_colours(colouring, operator_numbers(colouring.operators, batch_size))
-        counts = colouring.count_of.astype(np.float32)
-        arrays = first, around, slot, work, colouring.graph_of, colouring.colour_of, counts
-        return cls(colouring.operators, *map(torch.from_numpy, arrays), colouring.n_graphs)
+        return cls(
+            colouring.operators,
+            torch.from_numpy(first),
+            torch.from_numpy(around),
+            torch.from_numpy(slot),
+            torch.from_numpy(work),
+            torch.from_numpy(colouring.graph_of),
+            torch.from_numpy(colouring.colour_of),
+            torch.from_numpy(colouring.count_of.astype(np.float32)),
+            colouring.n_graphs,
+        )
 
     def part(self, graphs: NDArray[np.int64]) -> ColourBatch:
         """Return some of the graphs, with their colours alone."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property, lru_cache
-from typing import Any, cast
+from typing import Any
 
 from sqlalchemy import URL, Connection, Select, bindparam, func, select
 from sqlalchemy import Table as SqlTable
@@ -117,7 +117,7 @@ class SqlDatabase(LatencyDatabase):
         columns = measurements.c
         names = ("platform", "batch_size", "graph_key")
         query = select(func.max(columns.revision)).where(*(columns[name] == bindparam(name) for name in names))
-        return cast(SQLCompiler, query.compile(self._engine))
+        return query.compile(self._engine)
 
     def _pages(self, table: SqlTable, platform: Platform | None, batch_size: int | None, since_revision: int) -> Iterator[Any]:
         # Page by page, each a query of its own: a slow reader holds no transaction open.
