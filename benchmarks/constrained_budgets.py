@@ -101,7 +101,7 @@ class Target:
 
 def run_help(folder: Path, n_seeds: int, is_quick: bool, keep: Keep, rows: list[dict[str, Any]]) -> dict[str, Any]:
     """Search under HELP's fifteen budgets; what is there is kept after each seed."""
-    table = _with_memory(DeviceTable.published("nasbench201", folder))
+    table = with_memory(DeviceTable.published("nasbench201", folder))
     column = pq.read_table(folder / "nasbench201_accuracy_200ep.parquet", columns=["cifar100_test_200ep"])["cifar100_test_200ep"]
     accuracy = np.array(column, dtype=np.float64)
     by_architecture = dict(zip(table.architectures, accuracy.tolist(), strict=True))
@@ -123,7 +123,7 @@ def run_help(folder: Path, n_seeds: int, is_quick: bool, keep: Keep, rows: list[
 
 def run_fbnet(folder: Path, n_seeds: int, is_quick: bool, keep: Keep, rows: list[dict[str, Any]]) -> dict[str, Any]:
     """Search FBNet's space for the most multiply-accumulates under budgets at quarters of the table's latencies."""
-    table = _with_memory(DeviceTable.published("fbnet", folder))
+    table = with_memory(DeviceTable.published("fbnet", folder))
     macs = _memoised(lambda architecture: graph_cost(table.space.graph(architecture)).macs / 1e6)
     costs = _additive(table, np.array([macs(architecture) for architecture in table.architectures]))
     for seed in missing_seeds(rows, n_seeds):
@@ -195,7 +195,7 @@ def _truth(table: DeviceTable, device: str) -> Callable[[ModelGraph], float]:
     return lambda graph: float(np.exp(exact.log_latency(OperatorCounts.of([graph]))[0]))
 
 
-def _with_memory(table: DeviceTable) -> DeviceTable:
+def with_memory(table: DeviceTable) -> DeviceTable:
     """Return the table with a space that lowers the networks it is asked for again and again only once."""
     space = copy(table.space)
     space.graph = lru_cache(maxsize=4096)(table.space.graph)  # type: ignore[method-assign]

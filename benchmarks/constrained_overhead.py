@@ -136,7 +136,9 @@ def _figures(own_s: float, spent_s: float, n: int) -> dict[str, float]:
 def _evaluation(kind: str, space: SearchSpace) -> Callable[[Architecture], float]:
     if kind == "free":
         return _worth
-    quality: Quality = AccuracySurrogate("imagenet", space="mobilenetv3") if kind == "surrogate" else ZeroCostProxy(space, "naswot", batch_size=8)
+    quality: Quality = ZeroCostProxy(space, "naswot", batch_size=8)
+    if kind == "surrogate":
+        quality = AccuracySurrogate("imagenet", space="mobilenetv3")
     return lambda member: float(quality.evaluate([member])[0])
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import fields
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..core import Architecture
-from .accuracy_model import AccuracyModel
+from ..graphs import OperatorCost, graph_costs
+from .accuracy_model import AccuracyModel, Described
 from .candidate import Candidate, find_front, rank_distinct
 from .problem import SearchProblem
 from .samplers import SamplerSetting
@@ -22,6 +24,7 @@ FIRST_POOL = 8
 OPTIMISM = 1.0
 """Standard deviations above the expected accuracy that a network is given the benefit of."""
 RANDOM_SHARE = 0.25
+_WORK = [[field.name for field in fields(OperatorCost)].index(name) for name in ("macs", "params")]
 _PARENTS = 32
 _TRIES = 4
 _Numbers = NDArray[np.float64]
@@ -44,6 +47,7 @@ class GuidedRun(SearchRun):
     ) -> None:
         super().__init__(problem, setting, storage, [candidate for candidate in known if candidate.accuracy is not None], n_jobs)
         self._priced = {candidate.graph_key: candidate for candidate in known if candidate.accuracy is None}
+        self._work: dict[str, NDArray[np.int64]] = {}
 
     def candidates(self) -> list[Candidate]:
         return list((self._priced | self.known).values())
@@ -103,12 +107,22 @@ class GuidedRun(SearchRun):
         unrated, rated = self._unrated(), [candidate for candidate in self.known.values() if candidate.accuracy is not None]
         if len(rated) < 2 or not unrated:
             return unrated[:n]
-        shown = rated if len(rated) <= self.setting.memory else [*rank_distinct(rated)[: self.setting.memory // 3], *rated]
-        model = AccuracyModel.fit(list({c.graph_key: c for c in shown}.values())[: self.setting.memory])
-        mean, deviation = model.predict(unrated)
+        shown = list({c.graph_key: c for c in [*rank_distinct(rated)[: self.setting.memory // 3], *reversed(rated)]}.values())
+        shown = shown[: self.setting.memory]
+        model = AccuracyModel.fit(self._describe(shown), np.array([candidate.accuracy for candidate in shown], dtype=np.float64))
+        mean, deviation = model.predict(self._describe(unrated))
         if self.setting.n_objectives == 1:
             return [unrated[i] for i in np.argsort(-(mean + OPTIMISM * deviation), kind="stable")[:n]]
         return [unrated[i] for i in choose_for_front(unrated, mean, deviation, rated, self.problem.budget_ms, n)]
+
+    def _describe(self, candidates: Sequence[Candidate]) -> Described:
+        """Return choices, multiply-accumulates, parameters and latencies, which are all known before an evaluation."""
+        fresh = [candidate for candidate in candidates if candidate.graph_key not in self._work]
+        costs = graph_costs([self._graph(candidate.architecture) for candidate in fresh])[:, _WORK]
+        self._work |= {candidate.graph_key: row for candidate, row in zip(fresh, costs, strict=True)}
+        work = np.array([self._work[candidate.graph_key] for candidate in candidates], dtype=np.float64)
+        codes = np.array([candidate.architecture.code for candidate in candidates], dtype=np.int64)
+        return Described(codes, np.column_stack([1.0 + work, [candidate.predicted_ms for candidate in candidates]]))
 
 
 def choose_for_front(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -11,7 +9,7 @@ from hypothesis import strategies as st
 
 from nnlqp_nas.core import Architecture
 from nnlqp_nas.search import OptunaSearch
-from nnlqp_nas.search.accuracy_model import AccuracyModel
+from nnlqp_nas.search.accuracy_model import AccuracyModel, Described
 from nnlqp_nas.search.candidate import Candidate, find_hypervolume
 from nnlqp_nas.search.guided_run import added_hypervolume, choose_for_front
 from nnlqp_nas.search.study_storage import StudyStorage
@@ -27,22 +25,21 @@ def draw(n, seed):
     rng = np.random.default_rng(seed)
     codes = rng.integers(0, 4, (n, 6))
     accuracy = 60.0 + codes @ np.array([3.0, 1.0, 0.0, -2.0, 0.5, 0.0]) + 2.0 * (codes[:, 0] == codes[:, 3])
-    return [candidate_of(code.tolist(), 1.0 + code.sum(), float(value)) for code, value in zip(codes, accuracy, strict=True)]
+    return Described(codes, 1.0 + codes.sum(1, keepdims=True).astype(float)), accuracy
 
 
 def test_the_model_ranks_networks_it_has_not_seen_and_knows_when_it_does_not_know():
-    rated, others = draw(60, 0), draw(200, 1)
-    mean, deviation = AccuracyModel.fit(rated).predict(others)
-    truth = np.array([candidate.accuracy for candidate in others])
+    (rated, accuracy), (others, truth) = draw(60, 0), draw(200, 1)
+    model = AccuracyModel.fit(rated, accuracy)
+    mean, deviation = model.predict(others)
     assert np.corrcoef(mean, truth)[0, 1] > 0.95
     assert (np.abs(mean - truth) < 3.0 * deviation).mean() > 0.95
-    _, at_rated = AccuracyModel.fit(rated).predict(rated)
-    assert np.median(at_rated) < np.median(deviation)
+    assert np.median(model.predict(rated)[1]) < np.median(deviation)
 
 
-def test_the_model_bears_accuracies_that_are_all_the_same():
-    rated = [replace(candidate, accuracy=70.0) for candidate in draw(5, 0)]
-    mean, deviation = AccuracyModel.fit(rated).predict(draw(5, 1))
+def test_the_model_bears_accuracies_and_costs_that_are_all_the_same():
+    rated, _ = draw(5, 0)
+    mean, deviation = AccuracyModel.fit(Described(rated.codes, np.ones((5, 2))), np.full(5, 70.0)).predict(rated)
     np.testing.assert_allclose(mean, 70.0)
     assert np.isfinite(deviation).all()
 
