@@ -23,7 +23,7 @@ from nnlqp_nas.search.optuna import LatencyConstraint
 PLATFORM = "cpu-onnxruntime-fp32"
 BUDGET_MS = 30.0
 N_PRICED = 1000
-N_TRIALS = {"free": 1000, "surrogate": 1000, "naswot": 16}
+N_TRIALS = {"free": 1000, "surrogate": 200, "naswot": 16}
 """Trials of the studies of one's own loop, by what they evaluate."""
 N_SHORT = 200
 """Trials of a study of :class:`OptunaSearch`, and the first ones of a loop, which are told apart."""
