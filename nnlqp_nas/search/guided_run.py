@@ -7,6 +7,7 @@ from dataclasses import fields
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import ndtr
 
 from ..core import Architecture
 from ..graphs import OperatorCost, graph_costs
@@ -34,10 +35,10 @@ class GuidedRun(SearchRun):
     """Bayesian optimisation in which the latency is known beforehand.
 
     A price costs next to nothing and an evaluation much, so each step prices random networks and mutants of the best, models
-    accuracy from what was evaluated (:class:`AccuracyModel`), and evaluates those whose accuracy, seen with optimism (an upper
-    confidence bound, Srinivas et al., ICML 2010), would be the highest, or, with two objectives, would add most to
-    the hypervolume at the latency that is known. Each that is chosen is believed to be as expected when the next one
-    is (Ginsbourger et al., 2010).
+    accuracy from what was evaluated (:class:`AccuracyModel`), and evaluates those of the greatest expected improvement. With
+    two objectives it takes those whose accuracy, seen with optimism (an upper confidence bound, Srinivas et al., ICML 2010), would add
+    most to the hypervolume at the latency that is known; each that is chosen is believed to be as expected when the next one
+    is (Ginsbourger et al., 2010). Both count as often as the network fits the budget (Gardner et al., ICML 2014).
 
     What was priced and not evaluated is kept in no storage: a search that goes on prices anew.
     """
@@ -111,9 +112,13 @@ class GuidedRun(SearchRun):
         shown = shown[: self.setting.memory]
         model = AccuracyModel.fit(self._describe(shown), np.array([candidate.accuracy for candidate in shown], dtype=np.float64))
         mean, deviation = model.predict(self._describe(unrated))
+        chance = np.array([1.0 if candidate.fit_probability is None else candidate.fit_probability for candidate in unrated])
+        fitting = [candidate for candidate in rated if candidate.fits(self.problem.budget_ms)]
         if self.setting.n_objectives == 1:
-            return [unrated[i] for i in np.argsort(-(mean + OPTIMISM * deviation), kind="stable")[:n]]
-        return [unrated[i] for i in choose_for_front(unrated, mean, deviation, rated, self.problem.budget_ms, n)]
+            best = max((candidate.accuracy or 0.0 for candidate in fitting), default=float(mean.min()))
+            gain = chance * expected_improvement(mean, deviation, best)
+            return [unrated[i] for i in np.argsort(-gain, kind="stable")[:n]]
+        return [unrated[i] for i in choose_for_front(unrated, mean, deviation, chance, fitting, self.problem.budget_ms, n)]
 
     def _describe(self, candidates: Sequence[Candidate]) -> Described:
         """Return choices, multiply-accumulates, parameters and latencies, which are all known before an evaluation."""
@@ -126,7 +131,13 @@ class GuidedRun(SearchRun):
 
 
 def choose_for_front(
-    unrated: Sequence[Candidate], mean: _Numbers, deviation: _Numbers, rated: Sequence[Candidate], budget_ms: float, n: int
+    unrated: Sequence[Candidate],
+    mean: _Numbers,
+    deviation: _Numbers,
+    chance: _Numbers,
+    rated: Sequence[Candidate],
+    budget_ms: float,
+    n: int,
 ) -> list[int]:
     """Return the positions of ``n`` networks, one after the other that which would add most to the hypervolume.
 
@@ -134,6 +145,7 @@ def choose_for_front(
         unrated: m networks that fit.
         mean: Their expected accuracies, float64, shape (m,).
         deviation: Standard deviations, float64, shape (m,).
+        chance: Probabilities that they fit, float64, shape (m,).
         rated: Networks whose accuracies are known.
         budget_ms: The latency at which the hypervolume ends.
         n: How many.
@@ -142,12 +154,18 @@ def choose_for_front(
     steps = [(candidate.predicted_ms, candidate.accuracy or 0.0) for candidate in find_front(rated) if candidate.predicted_ms < budget_ms]
     chosen: list[int] = []
     for _ in range(min(n, len(unrated))):
-        gain = added_hypervolume(times, mean + OPTIMISM * deviation, sorted(steps), budget_ms)
+        gain = chance * added_hypervolume(times, mean + OPTIMISM * deviation, sorted(steps), budget_ms)
         gain[chosen] = -1.0
         best = int(np.argmax(gain))
         chosen.append(best)
         steps.append((float(times[best]), float(mean[best])))
     return chosen
+
+
+def expected_improvement(mean: _Numbers, deviation: _Numbers, best: float) -> _Numbers:
+    """Return by how much normal variables are expected to exceed ``best``, float64, shape (m,) (Jones et al., 1998, equation 15)."""
+    z = (mean - best) / deviation
+    return np.asarray(deviation * (z * ndtr(z) + np.exp(-0.5 * z**2) / np.sqrt(2.0 * np.pi)))
 
 
 def added_hypervolume(times: _Numbers, accuracy: _Numbers, steps: Sequence[tuple[float, float]], budget_ms: float) -> _Numbers:

@@ -11,7 +11,7 @@ from nnlqp_nas.core import Architecture
 from nnlqp_nas.search import OptunaSearch
 from nnlqp_nas.search.accuracy_model import AccuracyModel, Described
 from nnlqp_nas.search.candidate import Candidate, find_hypervolume
-from nnlqp_nas.search.guided_run import added_hypervolume, choose_for_front
+from nnlqp_nas.search.guided_run import added_hypervolume, choose_for_front, expected_improvement
 from nnlqp_nas.search.study_storage import StudyStorage
 
 from .small_problem import BUDGET_MS, FormulaOracle, make_problem
@@ -55,12 +55,19 @@ def test_what_a_network_would_add_is_what_the_hypervolume_grows_by(known, new):
     assert found[0] == pytest.approx(grown, abs=1e-9)
 
 
+def test_the_expected_improvement_is_the_mean_of_what_exceeds_the_best():
+    drawn = np.random.default_rng(0).normal(70.0, 2.0, 400_000)
+    found = expected_improvement(np.array([70.0, 70.0]), np.array([2.0, 1e-9]), 71.0)
+    assert found == pytest.approx([np.maximum(0.0, drawn - 71.0).mean(), 0.0], abs=0.01)
+
+
 def test_the_second_choice_believes_the_first():
     """Two of one latency: the better one, and then not its equal beside it but what adds elsewhere."""
     unrated = [candidate_of([0], 5.0), candidate_of([1], 5.1), candidate_of([2], 2.0)]
     mean, deviation = np.array([80.0, 79.9, 30.0]), np.zeros(3)
     rated = [candidate_of([9], 1.0, 20.0)]
-    assert choose_for_front(unrated, mean, deviation, rated, 10.0, 2) == [0, 2]
+    assert choose_for_front(unrated, mean, deviation, np.ones(3), rated, 10.0, 2) == [0, 2]
+    assert choose_for_front(unrated, mean, deviation, np.array([0.1, 1.0, 0.1]), rated, 10.0, 1) == [1]
 
 
 @pytest.mark.parametrize("n_objectives", [1, 2])
