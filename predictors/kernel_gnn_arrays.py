@@ -60,4 +60,4 @@ def _product(x: _Floats, weights: torch.Tensor) -> _Floats:
 
 def _silu(x: _Floats) -> _Floats:
     with np.errstate(over="ignore"):  # of what is so far below 0 that nothing is left of it
-        return x / (1.0 + np.exp(-x))
+        return np.asarray(x / (1.0 + np.exp(-x)), dtype=np.float32)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -73,8 +73,8 @@ class KernelPrices:
     def _describe(self, colouring: Colouring) -> _Numbers:
         """Return the rows of some colours: prices by member and platform, FLOPs of one input, price where a domain does not hold it."""
         numbers = operator_numbers(colouring.operators, self._batch_size)
-        first, *described = describe_colours(colouring, numbers)
-        prices = self._network.price(*described).transpose(1, 0, 2).astype(np.float64)
+        first, around, slot, work = describe_colours(colouring, numbers)
+        prices = self._network.price(around, slot, work).transpose(1, 0, 2).astype(np.float64)
         of_node = numbers[first]
         flops = of_node[:, [_FLOPS]] / self._batch_size
         strange = prices[:, :, :1].mean(1) * ~self._domains.know(of_node[:, PLACE])
@@ -98,7 +98,7 @@ class Reach:
     is_calibrated: bool
 
     @classmethod
-    def of(cls, domains: Sequence[Domain], quantiles: dict[tuple[str, int, str], float], platform: str, batch_size: int) -> Reach:
+    def of(cls, domains: Sequence[Domain], quantiles: Mapping[tuple[str, int, str], float], platform: str, batch_size: int) -> Reach:
         """Look up the quantiles of domains."""
         everywhere = nearest_quantile(quantiles, platform, batch_size, EVERY_DOMAIN)
         fallback = 1.0 if everywhere is None else everywhere
@@ -114,4 +114,4 @@ class Reach:
         holds = self.domains.know_totals(totals.sizes) & (totals.strange <= UNFAMILIAR_SHARE)
         is_held = holds.any(1)
         reach = np.where(holds, self.quantiles, -np.inf).max(1, initial=-np.inf)
-        return np.where(is_held, reach, self.fallback), ~is_held | (not self.is_calibrated)
+        return np.where(is_held, reach, self.fallback), np.asarray(~is_held | (not self.is_calibrated))

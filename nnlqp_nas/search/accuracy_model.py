@@ -79,8 +79,8 @@ class AccuracyModel:
         tried = (_Hyper(*numbers) for numbers in product(LENGTHS, DECAYS, SLOPES, NOISES))
         hyper = max(tried, key=lambda one: _log_evidence(_covariance(parts, one), target))
         precision = np.linalg.inv(_covariance(parts, hyper))
-        weights = precision @ target
-        return cls(rated, hyper, weights, precision, mean, scale, float(target @ weights) / len(target))
+        weights = np.asarray(precision @ target, dtype=np.float64)
+        return cls(rated, hyper, weights, np.asarray(precision, dtype=np.float64), mean, scale, float(target @ weights) / len(target))
 
     def predict(self, networks: Described) -> tuple[_Numbers, _Numbers]:
         """Return mean and standard deviation of the accuracy of m networks of the same space, float64, shape (m,) each."""
@@ -118,4 +118,4 @@ def _log_evidence(covariance: _Numbers, target: _Numbers) -> float:
     """Return the logarithm of the marginal likelihood at the best variance of the process, but for a constant."""
     lower = np.linalg.cholesky(covariance)
     white = np.linalg.solve(lower, target)
-    return float(-0.5 * len(target) * np.log(max(white @ white, 1e-12)) - np.log(np.diag(lower)).sum())
+    return float(-0.5 * len(target) * np.log(max(float(white @ white), 1e-12)) - np.log(np.diag(lower)).sum())
