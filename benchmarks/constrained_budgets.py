@@ -99,14 +99,13 @@ class Target:
         self.known.append(architecture)
 
 
-def run_help(folder: Path, n_seeds: int, is_quick: bool, keep: Keep) -> dict[str, Any]:
+def run_help(folder: Path, n_seeds: int, is_quick: bool, keep: Keep, rows: list[dict[str, Any]]) -> dict[str, Any]:
     """Search under HELP's fifteen budgets; what is there is kept after each seed."""
-    table = _with_memory(DeviceTable.published("nasbench201", folder))
+    table = with_memory(DeviceTable.published("nasbench201", folder))
     column = pq.read_table(folder / "nasbench201_accuracy_200ep.parquet", columns=["cifar100_test_200ep"])["cifar100_test_200ep"]
     accuracy = np.array(column, dtype=np.float64)
     by_architecture = dict(zip(table.architectures, accuracy.tolist(), strict=True))
-    rows = []
-    for seed in range(n_seeds):
+    for seed in missing_seeds(rows, n_seeds):
         for device in list(HELP)[:1] if is_quick else HELP:
             target = make_target(table, device, seed)
             truth = table.latency_ms[device]
@@ -122,13 +121,12 @@ def run_help(folder: Path, n_seeds: int, is_quick: bool, keep: Keep) -> dict[str
     return {"rows": rows, **summarise(rows), "published": HELP, **_settings(table)}
 
 
-def run_fbnet(folder: Path, n_seeds: int, is_quick: bool, keep: Keep) -> dict[str, Any]:
+def run_fbnet(folder: Path, n_seeds: int, is_quick: bool, keep: Keep, rows: list[dict[str, Any]]) -> dict[str, Any]:
     """Search FBNet's space for the most multiply-accumulates under budgets at quarters of the table's latencies."""
-    table = _with_memory(DeviceTable.published("fbnet", folder))
-    rows = []
+    table = with_memory(DeviceTable.published("fbnet", folder))
     macs = _memoised(lambda architecture: graph_cost(table.space.graph(architecture)).macs / 1e6)
     costs = _additive(table, np.array([macs(architecture) for architecture in table.architectures]))
-    for seed in range(n_seeds):
+    for seed in missing_seeds(rows, n_seeds):
         for device in FBNET_TARGETS[:1] if is_quick else FBNET_TARGETS:
             target = make_target(table, device, seed)
             times = _additive(table, table.latency_ms[device])
@@ -141,6 +139,11 @@ def run_fbnet(folder: Path, n_seeds: int, is_quick: bool, keep: Keep) -> dict[st
                 _print_row(rows[-1])
         keep({"rows": rows, **summarise(rows), **_settings(table)})
     return {"rows": rows, **summarise(rows), **_settings(table)}
+
+
+def missing_seeds(rows: Sequence[dict[str, Any]], n_seeds: int) -> list[int]:
+    """Return the seeds below ``n_seeds`` that have no rows yet."""
+    return sorted(set(range(n_seeds)) - {row["seed"] for row in rows})
 
 
 def make_target(table: DeviceTable, device: str, seed: int) -> Target:
@@ -192,7 +195,7 @@ def _truth(table: DeviceTable, device: str) -> Callable[[ModelGraph], float]:
     return lambda graph: float(np.exp(exact.log_latency(OperatorCounts.of([graph]))[0]))
 
 
-def _with_memory(table: DeviceTable) -> DeviceTable:
+def with_memory(table: DeviceTable) -> DeviceTable:
     """Return the table with a space that lowers the networks it is asked for again and again only once."""
     space = copy(table.space)
     space.graph = lru_cache(maxsize=4096)(table.space.graph)  # type: ignore[method-assign]

@@ -11,17 +11,22 @@ from typing import Any
 import numpy as np
 import optuna
 
-from benchmarks.constrained_budgets import Keep
+from benchmarks.constrained_budgets import Keep, missing_seeds
 from benchmarks.constrained_fronts import suggest
 from benchmarks.table_oracle import TableQuality
 from nnlqp_nas import load_oracle, load_space
-from nnlqp_nas.core import LatencyOracle, Measurement, MeasurementFailure, Platform, Spent
+from nnlqp_nas.core import Architecture, LatencyOracle, Measurement, MeasurementFailure, Platform, SearchSpace, Spent
+from nnlqp_nas.quality import AccuracySurrogate, Quality, ZeroCostProxy
 from nnlqp_nas.search import CostBudget, OptunaSearch, SearchProblem
 from nnlqp_nas.search.optuna import LatencyConstraint
 
 PLATFORM = "cpu-onnxruntime-fp32"
 BUDGET_MS = 30.0
-N_PRICED, N_TRIALS = 1000, 200
+N_PRICED = 1000
+N_TRIALS = {"free": 1000, "surrogate": 200, "naswot": 16}
+"""Trials of the studies of one's own loop, by what they evaluate."""
+N_SHORT = 200
+"""Trials of a study of :class:`OptunaSearch`, and the first ones of a loop, which are told apart."""
 
 
 class TimedOracle(LatencyOracle):
@@ -52,26 +57,32 @@ class TimedOracle(LatencyOracle):
             self.cpu_s += time.process_time() - begin_s
 
 
-def run_overhead(_: Path, n_seeds: int, is_quick: bool, keep: Keep) -> dict[str, Any]:
-    """Time pricing and studies of MobileNetV3 with TPE whose objective costs nothing; the predictor is loaded before.
+def run_overhead(_: Path, n_seeds: int, is_quick: bool, keep: Keep, rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """Time pricing, and studies of MobileNetV3 with TPE; the predictor is loaded before, and has seen one network.
 
-    ``search`` is :class:`OptunaSearch`, which prices 64 candidates in one query; ``loop`` is a loop of one's own with
-    :class:`LatencyConstraint`, which prices one network at a time. Overhead is the oracle's CPU time over all other.
+    ``search`` is :class:`OptunaSearch`, which prices 64 candidates in one query, with an evaluation that costs nothing. The others
+    are loops of one's own with :class:`LatencyConstraint`, one network at a time: ``free`` evaluates nothing, so that the
+    study's own time is Optuna's alone; ``surrogate`` looks accuracies up in the shipped surrogate of Once-for-All, the cheapest
+    evaluation there is; ``naswot`` scores the network untrained. Overhead is the CPU time of the constraint (lowering, pricing,
+    stating it to Optuna) over that of all else in the study.
     """
-    priced = [_price(seed) for seed in range(n_seeds)]
-    found: dict[str, Any] = {"priced": N_PRICED}
-    found |= {name: [round(run[name], 3) for run in priced] for name in ("price_cpu_s", "price_clock_s")}
-    n_trials = 40 if is_quick else N_TRIALS
-    for name, run in (("search", _search), ("loop", _loop)):
-        studies = [run(seed, n_trials) for seed in range(n_seeds)]
-        found[name] = {
-            "overhead": [round(study["oracle_s"] / study["own_s"], 4) for study in studies],
-            "own_ms_a_candidate": [round(1000 * study["own_s"] / study["n"], 3) for study in studies],
-            "oracle_ms_a_candidate": [round(1000 * study["oracle_s"] / study["n"], 3) for study in studies],
-        }
-    print(found, file=sys.stderr, flush=True)
-    keep(found)
-    return found
+    for seed in missing_seeds(rows, n_seeds):
+        row: dict[str, Any] = {"seed": seed, **_price(seed), "search": _search(seed, 40 if is_quick else N_SHORT)}
+        for kind, n_trials in N_TRIALS.items():
+            row[kind] = _loop(seed, kind, min(n_trials, 40 if is_quick else n_trials))
+        rows.append(row)
+        print(row, file=sys.stderr, flush=True)
+        keep(_found(rows))
+    return _found(rows)
+
+
+def _found(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the rows and their medians."""
+    summary = {name: float(np.median([row[name] for row in rows])) for name in ("price_cpu_s", "price_clock_s")}
+    for kind in ("search", *N_TRIALS):
+        summary |= {f"{kind}_{name}": float(np.median([row[kind][name] for row in rows])) for name in rows[0][kind]}
+    print(summary, file=sys.stderr, flush=True)
+    return {"rows": rows, "priced": N_PRICED, "n_trials": N_TRIALS, "n_short": N_SHORT, **summary}
 
 
 def _price(seed: int) -> dict[str, float]:
@@ -88,32 +99,57 @@ def _price(seed: int) -> dict[str, float]:
 
 def _search(seed: int, n_trials: int) -> dict[str, float]:
     space, oracle = load_space("mobilenetv3"), _warm_oracle(seed)
-    quality = TableQuality(lambda architecture: float(sum(architecture.code)), "digits", "points")
+    quality = TableQuality(_worth, "digits", "points")
     begin_s = time.process_time()
     candidates = OptunaSearch("tpe").run(SearchProblem(space, oracle, quality, BUDGET_MS, n_trials, 10 * n_trials, 1, seed))
-    return {"own_s": time.process_time() - begin_s - oracle.cpu_s, "oracle_s": oracle.cpu_s, "n": len(candidates)}
+    return _figures(time.process_time() - begin_s - oracle.cpu_s, oracle.cpu_s, len(candidates))
 
 
-def _loop(seed: int, n_trials: int) -> dict[str, float]:
-    space, oracle = load_space("mobilenetv3"), _warm_oracle(seed)
-    constraint = LatencyConstraint(oracle, BUDGET_MS)
+def _loop(seed: int, kind: str, n_trials: int) -> dict[str, float]:
+    space = load_space("mobilenetv3", resolution=224, width=1.0) if kind == "surrogate" else load_space("mobilenetv3")
+    oracle, evaluate = _warm_oracle(seed, space), _evaluation(kind, space)
+    constraint, spent_s = LatencyConstraint(oracle, BUDGET_MS), 0.0
 
     def objective(trial: optuna.Trial) -> float:
+        nonlocal spent_s
         member = suggest(trial, space)
+        begin_s = time.process_time()
         constraint(trial, member)
-        return float(sum(member.code))
+        spent_s += time.process_time() - begin_s
+        return evaluate(member)
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=seed))
+    found: dict[str, float] = {}
     begin_s = time.process_time()
-    study.optimize(objective, n_trials=n_trials)
-    return {"own_s": time.process_time() - begin_s - oracle.cpu_s, "oracle_s": oracle.cpu_s, "n": n_trials}
+    for n in sorted({min(N_SHORT, n_trials), n_trials}):
+        study.optimize(objective, n_trials=n - len(study.trials))
+        figures = _figures(time.process_time() - begin_s - spent_s, spent_s, n)
+        found |= figures if n == n_trials else {f"{name}_of_first_{n}": value for name, value in figures.items()}
+    return found
 
 
-def _warm_oracle(seed: int) -> TimedOracle:
+def _figures(own_s: float, spent_s: float, n: int) -> dict[str, float]:
+    return {"overhead": round(spent_s / own_s, 4), "own_ms": round(1000 * own_s / n, 3), "constraint_ms": round(1000 * spent_s / n, 3)}
+
+
+def _evaluation(kind: str, space: SearchSpace) -> Callable[[Architecture], float]:
+    if kind == "free":
+        return _worth
+    quality: Quality = ZeroCostProxy(space, "naswot", batch_size=8)
+    if kind == "surrogate":
+        quality = AccuracySurrogate("imagenet", space="mobilenetv3")
+    return lambda member: float(quality.evaluate([member])[0])
+
+
+def _worth(architecture: Architecture) -> float:
+    return float(sum(architecture.code))
+
+
+def _warm_oracle(seed: int, space: SearchSpace | None = None) -> TimedOracle:
     """Return an oracle whose predictor is loaded, and whose clock stands at zero."""
-    oracle = TimedOracle(load_oracle(PLATFORM, "predict", ":memory:"))
-    space = load_space("mobilenetv3")
+    space = space or load_space("mobilenetv3")
+    oracle = TimedOracle(load_oracle(PLATFORM, "predict", "sqlite://", spaces=[space]))
     oracle.query([space.sample(np.random.default_rng(10_000 + seed))])
     oracle.cpu_s = 0.0
     return oracle

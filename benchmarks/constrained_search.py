@@ -11,7 +11,8 @@ network with the best accuracy among those that were measured and fit is the ans
 of FBNet's space, for latency alone: no accuracies are published, so the network with the most
 multiply-accumulates is sought. ``front``: evaluations of accuracy that plain Optuna and random search need, which
 learn the latency of a network with its accuracy, to reach the front of the search with the oracle. ``overhead``: pricing
-1,000 MobileNetV3, and what the constraint adds to an Optuna study.
+1,000 MobileNetV3, and what the constraint adds to an Optuna study. Figures are kept seed by seed; a run that was
+stopped goes on with ``--resume``.
 
 The published tables are read from the folder NNLQP_NAS_DATA. Nothing is tuned on latencies of the targets; those that were not
 measured only judge the answer.
@@ -42,6 +43,7 @@ def main() -> None:
         "--part", nargs="+", choices=list(PARTS), default=list(PARTS), help="default: all; others keep their earlier figures"
     )
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--resume", action="store_true", help="run only the seeds that the kept figures lack")
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
@@ -55,7 +57,8 @@ def main() -> None:
             others = {} if arguments.quick else _kept(part)
             record("constrained_search", {**others, part: {**figures, "run": provenance()}}, arguments.quick, is_json=False)
 
-        figures = PARTS[part](folder, 1 if arguments.quick else arguments.seeds, arguments.quick, keep)
+        rows = _kept_parts().get(part, {}).get("rows", []) if arguments.resume and not arguments.quick else []
+        figures = PARTS[part](folder, 1 if arguments.quick else arguments.seeds, arguments.quick, keep, rows)
         found = {**({} if arguments.quick else _kept(part)), part: {**figures, "run": provenance()}}
         record("constrained_search", found, arguments.quick, arguments.json and part == arguments.part[-1])
         if "help" in found and not arguments.quick:
@@ -64,9 +67,13 @@ def main() -> None:
 
 def _kept(part: str) -> dict[str, Any]:
     """Return the kept figures of all other parts; they may have been run by another process meanwhile."""
+    return {name: figures for name, figures in _kept_parts().items() if name != part}
+
+
+def _kept_parts() -> dict[str, Any]:
     path = RESULTS / "constrained_search.json"
     kept = json.loads(path.read_text()) if path.is_file() else {}
-    return {name: kept[name] for name in PARTS if name in kept and name != part}
+    return {name: kept[name] for name in PARTS if name in kept}
 
 
 if __name__ == "__main__":

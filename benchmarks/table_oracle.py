@@ -64,10 +64,12 @@ class TransferPredictor(LatencyPredictor):
     Attributes:
         describe: Features of graphs; they depend on nothing measured on the target.
         models: What was learned, by platform.
+        is_calibrated: Whether intervals are to hold as often as they say, which takes five further fits.
     """
 
     describe: Describe
     models: Mapping[Platform, FewShotModel] = field(default_factory=dict)
+    is_calibrated: bool = True
 
     name = "transfer"
 
@@ -76,7 +78,8 @@ class TransferPredictor(LatencyPredictor):
         return tuple(sorted(self.models))
 
     def adapt(self, platform: Platform, graphs: Sequence[ModelGraph], latency_ms: ArrayLike, batch_size: int = 1) -> Self:  # noqa: ARG002
-        return replace(self, models={**self.models, platform: FewShotModel.fit(self.describe(graphs), latency_ms)})
+        model = FewShotModel.fit(self.describe(graphs), latency_ms, self.is_calibrated)
+        return replace(self, models={**self.models, platform: model})
 
     def _predict(self, graphs: Sequence[ModelGraph], platform: Platform, batch_size: int) -> Prediction:  # noqa: ARG002
         log_ms, margin = self.models[platform].predict(self.describe(graphs))

@@ -69,7 +69,7 @@ def colour(graphs: Sequence[ModelGraph], n_rounds: int) -> Colouring:
     """Refine the colours of all nodes of ``graphs`` together, ``n_rounds`` times."""
     sizes = np.fromiter(map(len, graphs), np.int64, len(graphs))
     operators, colours = _distinct_operators(graphs)
-    source, target = _edges(graphs, sizes)
+    source, target = edges_of(graphs, sizes)
     rounds = []
     n_colours = len(operators)
     for _ in range(n_rounds):
@@ -90,7 +90,8 @@ def _distinct_operators(graphs: Sequence[ModelGraph]) -> tuple[tuple[Operator, .
     return tuple([nodes[node] for node in first[order].tolist()]), rank[place]
 
 
-def _edges(graphs: Sequence[ModelGraph], sizes: _Ints) -> tuple[_Ints, _Ints]:
+def edges_of(graphs: Sequence[ModelGraph], sizes: _Ints) -> tuple[_Ints, _Ints]:
+    """Return which node is read and which reads it, int64, shape (edges,) each, the graphs' nodes numbered behind each other."""
     degree = np.concatenate([graph.reads[0] for graph in graphs])
     target = np.repeat(np.arange(len(degree)), degree)
     offset = np.repeat(np.cumsum(sizes) - sizes, sizes)
@@ -104,11 +105,17 @@ def _mix(value: _Hashes) -> _Hashes:
     return value ^ (value >> np.uint64(31))
 
 
-def _refine(colours: _Ints, n_colours: int, source: _Ints, target: _Ints) -> tuple[Round, _Ints, int]:
-    own = _mix(np.arange(1, n_colours + 1, dtype=np.uint64))[colours]
+def signatures(names: _Hashes, source: _Ints, target: _Ints) -> _Hashes:
+    """Return uint64, shape (nodes,): equal where a node and its neighbours, read and reading, have equal names."""
+    own = _mix(names)
     signature = _mix(own)
     np.add.at(signature, target, _mix(own[source] ^ np.uint64(0x5851F42D4C957F2D)))
     np.add.at(signature, source, _mix(own[target] ^ np.uint64(0x14057B7EF767814F)))
+    return signature
+
+
+def _refine(colours: _Ints, n_colours: int, source: _Ints, target: _Ints) -> tuple[Round, _Ints, int]:
+    signature = signatures(np.arange(1, n_colours + 1, dtype=np.uint64)[colours], source, target)
     _, first, refined = np.unique(signature, return_index=True, return_inverse=True)
     is_first = np.zeros(len(colours), dtype=bool)
     is_first[first] = True

@@ -12,9 +12,9 @@ from nnlqp_nas.core import ModelGraph, Operator
 from nnlqp_nas.graphs import OperatorCost, graph_costs
 
 from .checkpoint import Arrays, take
-from .operator_features import KINDS, MEASURES, kind_of, measures
+from .operator_features import KINDS
+from .operator_numbers import PLACE, PLACE_NAMES, operator_numbers
 
-_SEEN = tuple(MEASURES.index(name) for name in ("log2_flops", "log2_channels_in", "log2_channels_out", "log2_pixels", "log2_window"))
 TOLERANCE = 0.35
 """How far outside the seen range a measure may lie, in powers of two."""
 
@@ -23,7 +23,7 @@ UNFAMILIAR_SHARE = 0.1
 
 _FLOPS = [field.name for field in fields(OperatorCost)].index("flops")
 _PARTS = ("low", "high", "total")
-_FREE = frozenset({"input", "move"})
+_FREE = [KINDS.index(kind) for kind in ("input", "move")]
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,20 +45,18 @@ class Domain:
     @classmethod
     def of(cls, name: str, graphs: Sequence[ModelGraph]) -> Domain:
         """Return the ranges of these networks."""
-        low = np.full((len(KINDS), len(_SEEN)), np.inf)
-        high = np.full((len(KINDS), len(_SEEN)), -np.inf)
-        for operator in {operator for graph in graphs for operator in graph.operators}:
-            kind, seen = _place(operator)
-            low[kind] = np.minimum(low[kind], seen)
-            high[kind] = np.maximum(high[kind], seen)
+        low = np.full((len(KINDS), len(PLACE_NAMES)), np.inf)
+        high = np.full((len(KINDS), len(PLACE_NAMES)), -np.inf)
+        places = operator_numbers(list({operator for graph in graphs for operator in graph.operators}), 1)[:, PLACE]
+        kind = places[:, 0].astype(np.int64)
+        np.minimum.at(low, kind, places[:, 1:])
+        np.maximum.at(high, kind, places[:, 1:])
         sizes = totals(graphs)
         return cls(name, low, high, np.stack([sizes.min(0), sizes.max(0)]))
 
-    def knows(self, operators: Sequence[Operator] | Places) -> NDArray[np.bool_]:
+    def knows(self, operators: Sequence[Operator]) -> NDArray[np.bool_]:
         """Return bool, shape (operators,): whether each lies in the seen range of its kind."""
-        at = operators if isinstance(operators, Places) else Places.of(operators)
-        inside = (at.measures >= self.low[at.kind] - TOLERANCE) & (at.measures <= self.high[at.kind] + TOLERANCE)
-        return np.asarray(at.is_free | inside.all(1))
+        return Domains((self,)).know(operator_numbers(operators, 1)[:, PLACE])[:, 0]
 
     def holds(self, graph: ModelGraph) -> bool:
         """Whether a network's size and every one of its kernels lie in the seen ranges."""
@@ -66,34 +64,36 @@ class Domain:
 
     def knows_size(self, graph: ModelGraph) -> bool:
         """Whether a network's FLOPs and node count lie in the seen range."""
-        return bool(self.knows_totals(totals([graph]))[0])
-
-    def knows_totals(self, found: NDArray[np.float64]) -> NDArray[np.bool_]:
-        """Return bool, shape (networks,), for what :func:`totals` returned: whether each lies in the seen range."""
-        return np.asarray(((found >= self.total[0] - 2 * TOLERANCE) & (found <= self.total[1] + 2 * TOLERANCE)).all(1))
+        return bool(Domains((self,)).know_totals(totals([graph]))[0, 0])
 
 
-@dataclass(frozen=True, eq=False)
-class Places:
-    """Operators, measured once for all domains.
+class Domains:
+    """Several domains, asked together.
 
-    Attributes:
-        kind: int64, shape (operators,), positions in ``KINDS``.
-        measures: float64, shape (operators, measures).
-        is_free: bool, shape (operators,): whether it costs nothing, so that its shape does not matter.
+    Args:
+        domains: None or more.
     """
 
-    kind: NDArray[np.int64]
-    measures: NDArray[np.float64]
-    is_free: NDArray[np.bool_]
+    def __init__(self, domains: Sequence[Domain]) -> None:
+        n = len(domains)
+        self._low = np.reshape([domain.low for domain in domains], (n, len(KINDS), len(PLACE_NAMES))) - TOLERANCE
+        self._high = np.reshape([domain.high for domain in domains], (n, len(KINDS), len(PLACE_NAMES))) + TOLERANCE
+        # What costs nothing is known everywhere: its shape does not matter.
+        self._low[:, _FREE], self._high[:, _FREE] = -np.inf, np.inf
+        self._total = np.reshape([domain.total for domain in domains], (n, 2, 2)) + 2 * TOLERANCE * np.array([[-1.0], [1.0]])
 
-    @classmethod
-    def of(cls, operators: Sequence[Operator]) -> Places:
-        """Measure operators."""
-        found = [_place(operator) for operator in operators]
-        kind = np.array([at for at, _ in found], dtype=np.int64)
-        seen = np.array([values for _, values in found], dtype=np.float64).reshape(len(found), len(_SEEN))
-        return cls(kind, seen, np.isin(kind, [KINDS.index(name) for name in _FREE]))
+    def know(self, places: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Return bool, shape (operators, domains): whether each operator lies in each domain's seen range of its kind.
+
+        Args:
+            places: The columns ``PLACE`` of :func:`.operator_numbers.operator_numbers`.
+        """
+        kind, found = places[:, 0].astype(np.int64), places[:, 1:]
+        return np.asarray(((found >= self._low[:, kind]) & (found <= self._high[:, kind])).all(2).T)
+
+    def know_totals(self, found: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Return bool, shape (networks, domains), for what :func:`totals` returned: whether each size lies in each seen range."""
+        return np.asarray(((found >= self._total[:, :1]) & (found <= self._total[:, 1:])).all(2).T)
 
 
 def domain_arrays(domains: Sequence[Domain]) -> Arrays:
@@ -107,14 +107,9 @@ def read_domains(arrays: Arrays, names: Sequence[str]) -> tuple[Domain, ...]:
     Raises:
         CheckpointError: If something is missing or of another shape.
     """
-    shapes = (len(names), len(KINDS), len(_SEEN)), (len(names), len(KINDS), len(_SEEN)), (len(names), 2, 2)
+    shapes = (len(names), len(KINDS), len(PLACE_NAMES)), (len(names), len(KINDS), len(PLACE_NAMES)), (len(names), 2, 2)
     boxes = [take(arrays, f"domains.{part}", shape) for part, shape in zip(_PARTS, shapes, strict=True)]
     return tuple(Domain(name, *parts) for name, *parts in zip(names, *boxes, strict=True))
-
-
-def _place(operator: Operator) -> tuple[int, list[float]]:
-    values = measures(operator, 1)
-    return KINDS.index(kind_of(operator)), [values[i] for i in _SEEN]
 
 
 def totals(graphs: Sequence[ModelGraph]) -> NDArray[np.float64]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -15,14 +16,14 @@ from nnlqp_nas.core import CheckpointError, InvalidSettingError, LatencyPredicto
 from nnlqp_nas.transfer import VariantSpread
 
 from .checkpoint import Arrays, read_checkpoint, take, write_checkpoint
-from .conformal import COVERAGE, EVERY_DOMAIN, deviation, nearest_quantile
-from .familiarity import UNFAMILIAR_SHARE, Domain, Places, domain_arrays, read_domains, totals
-from .kernel_gnn_network import ColourBatch, KernelGnnNetwork
+from .conformal import COVERAGE, deviation
+from .familiarity import Domain, domain_arrays, read_domains
+from .kernel_gnn_network import KernelGnnNetwork
+from .kernel_prices import KernelPrices, Reach
 
 if TYPE_CHECKING:
     from .kernel_gnn_training import KernelGnnTraining
 
-PLATFORM_CHUNK = 8
 FAR_ERROR = 1.0
 """Reach of an interval on networks of unseen domains where nothing was left out to tell it, log milliseconds."""
 
@@ -96,15 +97,11 @@ class KernelGnn(LatencyPredictor):
 
     def log_latency(self, graphs: Sequence[ModelGraph], platforms: Sequence[Platform], batch_size: int = 1) -> NDArray[np.float64]:
         """Return float64, shape (graphs, platforms): natural logarithm of milliseconds."""
-        return self.member_log_latency(ColourBatch.of(graphs, batch_size), platforms).mean(1)
-
-    @torch.no_grad()
-    def member_log_latency(self, batch: ColourBatch, platforms: Sequence[Platform]) -> NDArray[np.float64]:
-        """Return float64, shape (graphs, members, platforms): what each member of the ensemble says."""
-        network = self.trained()
-        index = torch.tensor([self.known.index(platform) for platform in platforms])
-        chunks = [network(batch, part) for part in torch.split(index, PLATFORM_CHUNK)]
-        return torch.cat(chunks, 2).double().numpy()
+        asked = tuple(platforms), batch_size
+        if asked not in self._memories_of_all:
+            positions = [self.known.index(platform) for platform in platforms]
+            self._memories_of_all[asked] = KernelPrices(self.trained(), positions, batch_size)
+        return self._memories_of_all[asked].sum_over(graphs).log_ms.mean(1)
 
     def far_error(self, platform: Platform) -> float:
         """Return the least reach of an interval on networks of unseen domains, log milliseconds.
@@ -123,38 +120,32 @@ class KernelGnn(LatencyPredictor):
             raise CheckpointError("expected a trained predictor, got one without weights; call fit() or load()")
         return self.network
 
-    @torch.no_grad()
     def _predict(self, graphs: Sequence[ModelGraph], platform: Platform, batch_size: int) -> Prediction:
-        batch, at = ColourBatch.of(graphs, batch_size), torch.tensor([self.known.index(platform)])
-        price = self.trained().price(batch, at)
-        members = self.trained().log_total(batch, price, at)[:, :, 0].double().numpy()
+        prices, reach = self._priced_at(platform, batch_size)
+        totals = prices.sum_over(graphs)
+        members = totals.log_ms[:, :, 0]
         log_ms = members.mean(1)
-        reach, is_far = self._reach(graphs, batch, price.mean(0)[:, 0], platform, batch_size)
-        margin = reach * deviation(members)
+        n_deviations, is_far = reach.judge(totals)
+        margin = n_deviations * deviation(members)
         margin = np.where(is_far, np.maximum(margin, self.far_error(platform)), margin)
         return Prediction(np.exp(log_ms), np.exp(log_ms - margin), np.exp(log_ms + margin), is_far, COVERAGE)
 
-    def _reach(
-        self, graphs: Sequence[ModelGraph], batch: ColourBatch, price: torch.Tensor, platform: Platform, batch_size: int
-    ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-        """Return how many deviations each interval reaches, and whether no domain seen on ``platform`` holds the network.
+    def _priced_at(self, platform: Platform, batch_size: int) -> tuple[KernelPrices, Reach]:
+        """Return what prices networks on a platform, and what tells their intervals; the same ones each time."""
+        if (platform, batch_size) not in self._memories:
+            at = self.known.index(platform)
+            domains = [self.domains[i] for i in self.seen[at]]
+            prices = KernelPrices(self.trained(), [at], batch_size, domains)
+            self._memories[platform, batch_size] = prices, Reach.of(domains, self.quantiles, str(platform), batch_size)
+        return self._memories[platform, batch_size]
 
-        A domain holds a network if its size lies in the domain's range, and kernels outside the domain's ranges make
-        up at most a tenth of its predicted latency. Of several that hold it the widest interval counts.
-        """
-        total = batch.sum_by_graph(price).double().numpy()
-        everywhere = nearest_quantile(self.quantiles, str(platform), batch_size, EVERY_DOMAIN)
-        fallback = 1.0 if everywhere is None else everywhere
-        reach, is_held = np.full(len(graphs), -np.inf), np.zeros(len(graphs), dtype=bool)
-        places, sizes = Places.of(batch.operators), totals(graphs)
-        for domain in (self.domains[i] for i in self.seen[self.known.index(platform)]):
-            strange = torch.from_numpy(~domain.knows(places))[batch.first]
-            share = batch.sum_by_graph(price * strange).double().numpy() / np.maximum(total, 1e-12)
-            holds = domain.knows_totals(sizes) & (share <= UNFAMILIAR_SHARE)
-            own = nearest_quantile(self.quantiles, str(platform), batch_size, domain.name)
-            reach = np.where(holds, np.maximum(reach, fallback if own is None else own), reach)
-            is_held |= holds
-        return np.where(is_held, reach, fallback), ~is_held if everywhere is not None else np.ones(len(graphs), dtype=bool)
+    @cached_property
+    def _memories(self) -> dict[tuple[Platform, int], tuple[KernelPrices, Reach]]:
+        return {}
+
+    @cached_property
+    def _memories_of_all(self) -> dict[tuple[tuple[Platform, ...], int], KernelPrices]:
+        return {}
 
     def fit(self, tables: Sequence[LatencyTable], seed: int = 0) -> Self:
         from .kernel_gnn_fit import fitted

@@ -13,13 +13,13 @@ from torch import Tensor, nn
 from torch.nn.functional import silu
 
 from nnlqp_nas.core import ModelGraph, Operator
-from nnlqp_nas.graphs import operator_cost
 
-from .colouring import colour
-from .operator_features import KINDS, kind_of
+from .colouring import Colouring, colour
+from .operator_features import KINDS
+from .operator_numbers import FEATURES, PLACE, WORK, WORK_NAMES, operator_numbers
 from .surroundings import N_ROUNDS, N_SURROUNDINGS, follows_alone, surroundings
 
-N_RATES = 4
+N_RATES = len(WORK_NAMES)
 """Rates of the roofline: a launch, a FLOP, a byte of activations, a byte of weights."""
 
 LARGEST_RESIDUAL = 1.5
@@ -30,8 +30,6 @@ N_SLOTS = 2 * len(KINDS)
 
 FIRST_DRAW = 0.1
 """The first weights start small: a trait that few training networks have must not stir the residual of others by chance."""
-
-_UNLAUNCHED = frozenset({"input", "move"})
 
 
 @dataclass(frozen=True)
@@ -64,16 +62,13 @@ class ColourBatch:
     def of(cls, graphs: Sequence[ModelGraph], batch_size: int) -> ColourBatch:
         """Colour graphs and describe the colours at a batch size."""
         colouring = colour(graphs, N_ROUNDS)
-        first = colouring.last_to_first()
-        kinds = np.array([KINDS.index(kind_of(operator)) for operator in colouring.operators])
-        work = np.array([_work(operator, batch_size) for operator in colouring.operators], dtype=np.float32)
-        numbers = surroundings(colouring, batch_size)
+        first, around, slot, work = describe_colours(colouring, operator_numbers(colouring.operators, batch_size))
         return cls(
             colouring.operators,
             torch.from_numpy(first),
-            torch.from_numpy(numbers),
-            torch.from_numpy(kinds[first] + len(KINDS) * follows_alone(numbers)),
-            torch.from_numpy(work[first]),
+            torch.from_numpy(around),
+            torch.from_numpy(slot),
+            torch.from_numpy(work),
             torch.from_numpy(colouring.graph_of),
             torch.from_numpy(colouring.colour_of),
             torch.from_numpy(colouring.count_of.astype(np.float32)),
@@ -128,10 +123,19 @@ class ColourBatch:
         return total.index_add(0, self.graph_of, values[self.colour_of] * counts)
 
 
-def _work(operator: Operator, batch_size: int) -> tuple[float, ...]:
-    cost = operator_cost(operator, batch_size)
-    is_launched = kind_of(operator) not in _UNLAUNCHED
-    return float(is_launched), float(cost.flops), float(cost.read_bytes + cost.write_bytes), float(cost.weight_bytes)
+def describe_colours(
+    colouring: Colouring, numbers: NDArray[np.float64]
+) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.int64], NDArray[np.float32]]:
+    """Return ``first``, ``surroundings``, ``slot`` and ``work`` of :class:`ColourBatch`.
+
+    Args:
+        colouring: Of :data:`N_ROUNDS` rounds.
+        numbers: :func:`operator_numbers` of its operators.
+    """
+    first = colouring.last_to_first()
+    around = surroundings(colouring, numbers[:, FEATURES].astype(np.float32))
+    kind = numbers[first, PLACE.start].astype(np.int64)
+    return first, around, kind + len(KINDS) * follows_alone(around), numbers[first, WORK].astype(np.float32)
 
 
 class KernelGnnNetwork(nn.Module):

@@ -141,6 +141,7 @@ LARGEST_TUNED = 5
 """Depthwise window up to which engines have kernels of their own; beyond, some fall back to one that is many times slower."""
 
 
+@lru_cache(maxsize=1 << 16)
 def kind_of(operator: Operator) -> str:
     """Return the kind of an operator, one of :data:`KINDS`."""
     if operator.op_type in ("Conv", "ConvTranspose"):
@@ -221,9 +222,12 @@ def _traits(operator: Operator) -> tuple[float, ...]:
     return *fill, float(is_broadcast), float(len(operator.output) == 4), float(has_bias)
 
 
-@lru_cache(maxsize=1 << 17)
+@lru_cache(maxsize=len(KINDS))
+def _one_hot(kind: str) -> tuple[float, ...]:
+    """Return which of the kinds and groups a kind is."""
+    return *(float(kind == name) for name in KINDS), *(float(kind in members) for members in GROUPS.values())
+
+
 def features(operator: Operator, batch_size: int) -> tuple[float, ...]:
     """Return :data:`N_FEATURES` numbers of order 1: kind one-hot, its groups, measures over 10, traits."""
-    kind = kind_of(operator)
-    one_hot = *(float(kind == name) for name in KINDS), *(float(kind in members) for members in GROUPS.values())
-    return one_hot + tuple(value / 10.0 for value in measures(operator, batch_size)) + _traits(operator)
+    return *_one_hot(kind_of(operator)), *(value / 10.0 for value in measures(operator, batch_size)), *_traits(operator)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .colouring import Colouring
-from .operator_features import GROUPS, KINDS, N_FEATURES, N_KINDS, features
+from .operator_features import GROUPS, KINDS, N_FEATURES, N_KINDS
 
 N_ROUNDS = 2
 """Rounds of colouring that the numbers need."""
@@ -26,10 +26,14 @@ _CONVOLUTION = len(KINDS) + list(GROUPS).index("convolution")
 _Numbers = NDArray[np.float32]
 
 
-def surroundings(colouring: Colouring, batch_size: int) -> _Numbers:
-    """Return float32, shape (colours of the last round, N_SURROUNDINGS), of a colouring of ``N_ROUNDS`` rounds."""
+def surroundings(colouring: Colouring, own: _Numbers) -> _Numbers:
+    """Return float32, shape (colours of the last round, N_SURROUNDINGS), of a colouring of ``N_ROUNDS`` rounds.
+
+    Args:
+        colouring: Of some networks.
+        own: float32, shape (operators of the colouring, N_FEATURES).
+    """
     first, second = colouring.rounds
-    own = np.array([features(operator, batch_size) for operator in colouring.operators], dtype=np.float32)
     n = len(first.own)
     (read, n_read), (reader, n_readers) = _mean(own, first.reads, n), _mean(own, first.read_by, n)
     degrees = np.log2(1.0 + np.stack([n_read, n_readers], 1), dtype=np.float32)
@@ -52,11 +56,15 @@ def follows_alone(numbers: _Numbers) -> NDArray[np.bool_]:
 def _mean(values: _Numbers, edges: NDArray[np.int64], n: int) -> tuple[_Numbers, _Numbers]:
     """Return the means of ``values`` of sources by target, float32, shape (n, columns), and how many there are, shape (n,)."""
     source, target = edges
-    order = np.argsort(target, kind="stable")
-    target = target[order]
-    degree = np.bincount(target, minlength=n).astype(np.float32)
+    degree = np.bincount(target, minlength=n)
     means = np.zeros((n, values.shape[1]), dtype=np.float32)
-    if len(target):
-        starts = np.flatnonzero(np.diff(target, prepend=-1))
-        means[target[starts]] = np.add.reduceat(values[source[order]], starts, axis=0) / degree[target[starts], None]
-    return means, degree
+    # Most nodes read one node and are read by one: a copy, and not a sum, is their mean.
+    is_alone = degree[target] == 1
+    means[target[is_alone]] = values[source[is_alone]]
+    source, target = source[~is_alone], target[~is_alone]
+    reader = np.flatnonzero(degree > 1)
+    if len(reader):
+        order = np.argsort(target, kind="stable")
+        starts = np.cumsum(degree[reader]) - degree[reader]
+        means[reader] = np.add.reduceat(values[source[order]], starts, axis=0) / degree[reader, None].astype(np.float32)
+    return means, degree.astype(np.float32)

@@ -108,7 +108,9 @@ class ModelGraph:
         colours: list[int] = []
         for operator, sources in zip(self.operators, self.sources, strict=True):
             value = operator.digest
-            if len(sources) > 1 and operator.op_type in COMMUTATIVE:
+            if len(sources) == 1:
+                value = value * FACTOR + colours[sources[0]]
+            elif operator.op_type in COMMUTATIVE:
                 value += sum([colours[source] for source in sources]) * FACTOR
             else:
                 for source in sources:

@@ -50,7 +50,10 @@ class Operator:
 
     def attribute(self, name: str, default: AttributeValue | None = None) -> AttributeValue | None:
         """Return the value of an attribute, or ``default`` where it is not set."""
-        return next((value for key, value in self.attributes if key == name), default)
+        for key, value in self.attributes:
+            if key == name:
+                return value
+        return default
 
     @cached_property
     def digest(self) -> int:

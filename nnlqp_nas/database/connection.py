@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +52,17 @@ def reading(engine: Engine) -> Iterator[Connection]:
 
 
 @contextmanager
+def probing(engine: Engine) -> Iterator[Any]:
+    """Yield a cursor of the driver for one statement, which SQLAlchemy would take several times longer over.
+
+    Raises:
+        DatabaseError: If the database cannot be read.
+    """
+    with _stating(engine, "read"), closing(engine.raw_connection()) as connection, closing(connection.cursor()) as cursor:
+        yield cursor
+
+
+@contextmanager
 def writing(engine: Engine) -> Iterator[Connection]:
     """Yield the connection of the only writer; all it writes is committed at the end, or nothing.
 
@@ -74,7 +85,7 @@ def one_line(error: Exception) -> str:
 def _stating(engine: Engine, verb: str) -> Iterator[None]:
     try:
         yield
-    except SQLAlchemyError as error:
+    except (SQLAlchemyError, engine.dialect.loaded_dbapi.Error) as error:
         place = engine.url.database if engine.dialect.name == "sqlite" else engine.url.render_as_string()
         advice = "check that it is not damaged, locked or write-protected, or name another one"
         raise DatabaseError(f"expected to {verb} the latency database {place}, got: {one_line(error)}; {advice}") from error

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
-from sqlalchemy import URL, Connection, Select, func, select
+from sqlalchemy import URL, Connection, Select, bindparam, func, select
 from sqlalchemy import Table as SqlTable
+from sqlalchemy.sql.compiler import SQLCompiler
 
 from ..core import InvalidSettingError, LatencyDatabase, Measurement, MeasurementFailure, Platform
-from .connection import make_engine, reading, writing
+from .connection import make_engine, probing, reading, writing
 from .migrating import migrate
 from .rows import failure_of, failure_row, measurement_of, measurement_row
 from .schema import failures, measurements
@@ -55,6 +56,8 @@ class SqlDatabase(LatencyDatabase):
         keys = list(dict.fromkeys(graph_keys))
         if not keys:
             return []
+        if len(keys) == 1 and not self._has(keys[0], platform, batch_size):
+            return [None] * len(graph_keys)
         with reading(self._engine) as connection:
             for start in range(0, len(keys), _KEYS_A_QUERY):
                 rows = connection.execute(_newest(keys[start : start + _KEYS_A_QUERY], platform, batch_size, host)).all()
@@ -100,6 +103,21 @@ class SqlDatabase(LatencyDatabase):
 
     def close(self) -> None:
         self._engine.dispose()
+
+    def _has(self, graph_key: str, platform: Platform, batch_size: int) -> bool:
+        """Whether any host has a row; in a search of one network at a time most have none, and this is what they cost."""
+        asked = {"platform": str(platform), "batch_size": batch_size, "graph_key": graph_key}
+        probe = self._probe
+        with probing(self._engine) as cursor:
+            cursor.execute(probe.string, [asked[name] for name in probe.positiontup] if probe.positiontup else asked)
+            return cursor.fetchone()[0] is not None
+
+    @cached_property
+    def _probe(self) -> SQLCompiler:
+        columns = measurements.c
+        names = ("platform", "batch_size", "graph_key")
+        query = select(func.max(columns.revision)).where(*(columns[name] == bindparam(name) for name in names))
+        return query.compile(self._engine)
 
     def _pages(self, table: SqlTable, platform: Platform | None, batch_size: int | None, since_revision: int) -> Iterator[Any]:
         # Page by page, each a query of its own: a slow reader holds no transaction open.

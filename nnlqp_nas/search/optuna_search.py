@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from ..core import InvalidSettingError
 from .candidate import Candidate
+from .guided_run import GuidedRun
 from .problem import SearchProblem
 from .samplers import SamplerSetting
 from .search_run import OnProgress, SearchRun
@@ -22,9 +23,9 @@ class OptunaSearch:
     learns from all, none evaluates what another does, and together they evaluate no more than one would.
 
     Args:
-        sampler: ``tpe``, ``evolution``, ``gp``, ``nsga2``, ``nsga3`` or ``random``; see :class:`SamplerSetting`.
+        sampler: ``tpe``, ``evolution``, ``gp``, ``guided``, ``nsga2``, ``nsga3`` or ``random``; see :class:`SamplerSetting`.
         n_objectives: 1: accuracy, the budget a constraint; 2: accuracy and latency.
-        n_ask: Candidates proposed at a time and priced in one query.
+        n_ask: Candidates proposed at a time and priced in one query; ``guided`` evaluates an eighth as many of all it has priced.
         memory: Trials that the sampler is shown, where it cannot bear them all.
         has_mutants: Whether a mutant of one of the best takes the place of a candidate proposed before.
         n_jobs: Evaluations at a time, in threads: of use where the quality waits, or computes outside Python.
@@ -62,7 +63,7 @@ class OptunaSearch:
             storage: Where trials are kept; None keeps them in memory.
             on_progress: Called with the numbers of candidates priced and evaluated so far.
             known: Candidates of an earlier search, at the prices of this problem's oracle; they stand at the beginning, those
-                rated count as evaluated, and those that fit and are not rated are rated first.
+                rated count as evaluated, and those that fit and are not rated are rated first (``guided`` chooses among them).
 
         Raises:
             InvalidSettingError: If no candidate is within the budget, or ``storage`` holds another search.
@@ -73,7 +74,7 @@ class OptunaSearch:
         verbosity = optuna.logging.get_verbosity()
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         try:
-            run = SearchRun(problem, self.setting, storage, known, self.n_jobs)
+            run = (GuidedRun if self.setting.name == "guided" else SearchRun)(problem, self.setting, storage, known, self.n_jobs)
             run.rate_known()
             while not run.is_over():
                 run.step(on_progress or _ignore)
@@ -83,7 +84,7 @@ class OptunaSearch:
             optuna.logging.set_verbosity(verbosity)
             storage.close()
         run.require_feasible()
-        return list(run.known.values())
+        return run.candidates()
 
 
 def _ignore(*_: int) -> None:

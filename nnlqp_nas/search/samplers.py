@@ -14,7 +14,7 @@ from ..core import InvalidSettingError, UnknownNameError
 if TYPE_CHECKING:
     import optuna
 
-SAMPLERS = ("evolution", "gp", "nsga2", "nsga3", "random", "tpe")
+SAMPLERS = ("evolution", "gp", "guided", "nsga2", "nsga3", "random", "tpe")
 
 
 @dataclass(frozen=True)
@@ -30,10 +30,11 @@ class SamplerSetting:
 
     Attributes:
         name: ``tpe`` (Watanabe, arXiv 2304.11127), ``evolution`` (:class:`RegularisedEvolutionSampler`), ``gp`` (Optuna's
-            Gaussian process), ``nsga2`` (Deb et al., 2002), ``nsga3`` (Deb and Jain, 2014) or ``random``.
+            Gaussian process), ``guided`` (:class:`.guided_run.GuidedRun`, which chooses itself what its trials are),
+            ``nsga2`` (Deb et al., 2002), ``nsga3`` (Deb and Jain, 2014) or ``random``.
         n_objectives: 1: accuracy, the budget a constraint; 2: accuracy and latency.
         n_ask: Candidates proposed at a time and priced in one query.
-        memory: Trials that TPE and the Gaussian process are shown, and of which evolution has its parents.
+        memory: Trials that TPE and the Gaussian processes are shown, and of which evolution has its parents.
         has_mutants: Whether a mutant of one of the best takes the place of a candidate proposed before.
 
     Raises:
@@ -66,7 +67,7 @@ class SamplerSetting:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
             match self.name:
-                case "random":
+                case "random" | "guided":
                     return samplers.RandomSampler(seed=seed)
                 case "evolution":
                     return self._make_evolution(seed)
@@ -93,7 +94,7 @@ class SamplerSetting:
         return RegularisedEvolutionSampler(self.n_ask, max(2, self.n_ask // 4), seed=seed)
 
     def _choose_window(self, told: Sequence[optuna.trial.FrozenTrial]) -> list[optuna.trial.FrozenTrial]:
-        if self.name == "random":
+        if self.name in ("random", "guided"):
             return []
         rated = [trial for trial in told if trial.values]
         if self.name == "evolution":

@@ -108,6 +108,10 @@ class SearchRun:
             f"raise budget_ms{' or a further budget' if further else ''}"
         )
 
+    def candidates(self) -> list[Candidate]:
+        """Return all that was priced, each graph once."""
+        return list(self.known.values())
+
     def rate_known(self) -> None:
         """Rate what is known, fits and has no accuracy yet: of an earlier search, or of a process that died while it rated."""
         fitting = [c for c in self.known.values() if c.accuracy is None and c.fits(self.problem.budget_ms)]
@@ -120,7 +124,7 @@ class SearchRun:
         study = self._open_study()
         priced = []
         for candidate in fitting:
-            study.enqueue_trial(_read_choices(self.problem.space, candidate.architecture))
+            study.enqueue_trial(read_choices(self.problem.space, candidate.architecture))
             priced.append((self._propose(study.ask())[0], candidate))
         self._settle(study, priced, _ignore)
 
@@ -172,7 +176,7 @@ class SearchRun:
             mutant = space.mutate(parents[int(rng.integers(len(parents)))].architecture, rng)
             mutant = space.mutate(mutant, rng) if rng.random() < 0.5 else mutant
             if self._key(mutant) not in self.known and self._key(mutant) not in proposals:
-                study.enqueue_trial(_read_choices(space, mutant))
+                study.enqueue_trial(read_choices(space, mutant))
                 return self._propose(study.ask())
         return None
 
@@ -276,7 +280,7 @@ class SearchRun:
         return optuna.create_trial(
             state=_state("COMPLETE" if is_complete else "PRUNED"),
             values=self._values(candidate) if is_complete else None,
-            params=_read_choices(space, candidate.architecture),
+            params=read_choices(space, candidate.architecture),
             distributions=choices,
             constraints=candidate.constraints(self.problem.budget_ms),
         )
@@ -285,7 +289,8 @@ class SearchRun:
         return [candidate.accuracy or 0.0, candidate.predicted_ms][: self.setting.n_objectives]
 
 
-def _read_choices(space: SearchSpace, architecture: Architecture) -> dict[str, int | float | str]:
+def read_choices(space: SearchSpace, architecture: Architecture) -> dict[str, int | float | str]:
+    """Return the choices of a member by the names of the parameters, as a trial has them."""
     return {parameter.name: parameter.choices[digit] for parameter, digit in zip(space.parameters, architecture.code, strict=True)}
 
 

@@ -5,8 +5,9 @@ from itertools import product
 import numpy as np
 import pytest
 
-from benchmarks.constrained_budgets import summarise
-from benchmarks.constrained_fronts import best_so_far, first_at_least, hypervolume_so_far, summarise_fronts
+from benchmarks.constrained_budgets import missing_seeds, summarise
+from benchmarks.constrained_fronts import best_so_far, first_at_least, hypervolume_so_far, summarise_fronts, without_chance
+from benchmarks.device_table import DeviceTable
 from benchmarks.knapsack import most_within
 from benchmarks.table_oracle import TableQuality, TransferPredictor, TruthOracle
 from nnlqp_nas.core import Architecture, LatencyTable, MeasurementFailure, Platform, UnsupportedError
@@ -40,9 +41,25 @@ def test_progress_is_that_of_networks_that_truly_fit():
 
 
 def test_a_goal_that_was_not_reached_counts_as_all_that_was_tried():
-    goal = {"reached": 70.0, "n_ours": 100, "optuna": None, "optuna_n": 400, "random": 50, "random_n": 1000}
+    needed = {"ours": 100, "optuna": None, "optuna_tpe": 300, "random": 50}
+    n = {"ours": 150, "optuna": 400, "optuna_tpe": 400, "random": 1000}
+    goal = {"reached": 70.0, "optimum": 71.0, "n": n, "same": needed, "near": {**needed, "ours": None}}
     summary = summarise_fronts([{"best": goal, "front": goal}])
-    assert (summary["best_optuna_ratio"], summary["best_optuna_never"], summary["front_random_ratio"]) == (4.0, 1, 0.5)
+    assert (summary["best_same_optuna_ratio"], summary["best_same_optuna_never"]) == (4.0, 1)
+    assert (summary["front_same_optuna_tpe_ratio"], summary["front_same_random_ratio"]) == (3.0, 0.5)
+    assert (summary["best_near_ours"], summary["best_near_ours_never"], summary["best_near_optuna_ratio"]) == (150, 1, 2.67)
+
+
+def test_networks_that_compute_the_same_have_one_accuracy():
+    """Of a cell whose output reads nothing else, the other edges do not matter."""
+    codes = [(1, 0, 0, 1, 0, 0), (2, 0, 0, 1, 0, 0), (0, 0, 0, 3, 0, 0)]
+    architectures = [Architecture(SPACE.name, code) for code in codes]
+    table = DeviceTable(SPACE, architectures, {}, {})
+    assert list(without_chance(table, np.array([60.0, 64.0, 70.0])).values()) == [62.0, 62.0, 70.0]
+
+
+def test_a_run_goes_on_with_the_seeds_that_are_missing():
+    assert missing_seeds([{"seed": 0}, {"seed": 0}, {"seed": 2}], 4) == [1, 3]
 
 
 def test_truth_counts_distinct_networks_and_names_what_the_table_lacks():

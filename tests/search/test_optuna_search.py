@@ -26,6 +26,8 @@ SETTINGS = [
     ("evolution", 1),
     ("evolution", 2),
     ("random", 1),
+    ("guided", 1),
+    ("guided", 2),
     pytest.param("gp", 1, marks=pytest.mark.slow),
 ]
 
@@ -49,7 +51,7 @@ def test_only_networks_within_the_budget_are_rated_each_once(sampler, n_objectiv
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("sampler", ["tpe", "nsga2", "nsga3", "evolution"])
+@pytest.mark.parametrize("sampler", ["tpe", "nsga2", "nsga3", "evolution", "guided"])
 def test_finds_the_optimum_that_enumeration_finds(sampler):
     best = max(accuracy for _, accuracy in enumerate_feasible())
     candidates = OptunaSearch(sampler, n_ask=32).run(make_problem(n_trials=600, max_priced=3000))
@@ -92,7 +94,8 @@ def test_stops_with_a_clear_message_where_nothing_is_feasible():
         OptunaSearch("tpe", n_ask=20).run(make_problem(never, budget_ms=1e-6, max_priced=100))
 
 
-def test_a_search_goes_on_and_rates_nothing_twice(tmp_path):
+@pytest.mark.parametrize("sampler", ["tpe", "guided"])
+def test_a_search_goes_on_and_rates_nothing_twice(sampler, tmp_path):
     rated = Counter()
 
     def rate(architecture):
@@ -104,8 +107,8 @@ def test_a_search_goes_on_and_rates_nothing_twice(tmp_path):
 
     storage = StudyStorage(f"journal:///{tmp_path / 'study.log'}")
     with pytest.raises(KeyboardInterrupt):
-        OptunaSearch(n_ask=16).run(make_problem(rate, n_trials=60), storage)
-    candidates = OptunaSearch(n_ask=16).run(make_problem(rate, n_trials=60), storage)
+        OptunaSearch(sampler, n_ask=16).run(make_problem(rate, n_trials=60), storage)
+    candidates = OptunaSearch(sampler, n_ask=16).run(make_problem(rate, n_trials=60), storage)
     del rated["interrupted"]
     assert rated.total() == len(rated) == 60
     assert sum(candidate.accuracy is not None for candidate in candidates) == 60
