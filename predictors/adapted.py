@@ -20,7 +20,7 @@ from nnlqp_nas.core import (
     Prediction,
     UnsupportedError,
 )
-from nnlqp_nas.transfer import COVERAGE, OWN, EvidenceGp, FeatureGroup, FewShotModel, describe_graphs, source_features
+from nnlqp_nas.transfer import COVERAGE, OWN, EvidenceGp, FeatureGroup, FewShotModel, GraphWork, source_features
 
 from .checkpoint import Arrays, read_checkpoint, take, write_checkpoint
 from .familiarity import Domain
@@ -79,9 +79,12 @@ class AdaptedPredictor(LatencyPredictor):
         known = self.base.platforms
         log_ms = self.base.log_latency(graphs, known, batch_size)
         others = [i for i, source in enumerate(known) if source != platform]
-        features = describe_graphs(graphs, batch_size)
+        work = GraphWork.of(graphs, batch_size)
+        features = work.features()
         if self.base.spread is not None:
             features = self.base.spread.weigh(features)
+        if self.base.times is not None:
+            features |= self.base.times.features(work)
         if others:
             features |= source_features(log_ms[:, others], [str(known[i]) for i in others])
         if platform in known:

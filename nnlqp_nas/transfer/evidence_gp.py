@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from scipy.linalg import cho_factor, cho_solve
 
 from ..core import InvalidSettingError
 from .amplitudes import LEAST_NOISE, AmplitudePosterior, covariances
@@ -108,8 +109,8 @@ class EvidenceGp:
     @cached_property
     def _weights(self) -> Matrix:
         """Inverse covariances times the target, float64, shape (draws, n)."""
-        draws = [covariances(self._kernels_of_support, draw[None])[0] for draw in self.log_amplitude]
-        return np.stack([np.linalg.solve(covariance, self.target) for covariance in draws])
+        draws = (covariances(self._kernels_of_support, draw[None])[0] for draw in self.log_amplitude)
+        return np.stack([cho_solve(cho_factor(covariance), self.target) for covariance in draws])
 
     @cached_property
     def _middle_precision(self) -> Matrix:

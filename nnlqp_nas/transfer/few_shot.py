@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from .evidence_gp import CONSTANT, NOISE, EvidenceGp, Prior, cross_validate, smooth_name
 from .feature_group import FeatureGroup, Features, Matrix
 from .graph_features import KIND_WORK, KINDS, OPERATOR_BYTES, OPERATOR_FLOPS, OPERATORS, TOTAL, VARIANTS
+from .typical_times import OPERATOR_TIMES, TIMES
 
 OWN, LEVEL, CONTRAST = "own", "level", "contrast"
 SMOOTH = (LEVEL, CONTRAST, TOTAL)
@@ -22,6 +23,8 @@ PRIOR: Prior = {
     KINDS: (0.12, 1.1),
     KIND_WORK: (0.12, 1.1),
     VARIANTS: (0.3, 1.1),
+    TIMES: (0.5, 1.1),
+    OPERATOR_TIMES: (0.1, 1.2),
     OPERATORS: (0.035, 1.3),
     OPERATOR_FLOPS: (0.025, 1.1),
     OPERATOR_BYTES: (0.04, 1.2),
@@ -30,7 +33,8 @@ PRIOR: Prior = {
     CONSTANT: (0.014, 1.1),
     NOISE: (0.015, 1.3),
 }
-"""What amplitudes were found with 120 samples of published source devices, each learned from the others; see ``benchmarks/few_shot.py``."""
+"""What amplitudes were found with 120 samples of published source devices, each learned from the others (``benchmarks/few_shot.py``);
+those of the shares of time, which compare families, on four of the own platforms (``benchmarks/transfer_platform.py``)."""
 
 COVERAGE = 0.9
 NORMAL_QUANTILE = 1.645

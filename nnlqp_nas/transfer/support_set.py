@@ -12,6 +12,7 @@ from .evidence_gp import CONSTANT
 from .feature_group import FeatureGroup, Features, Matrix
 from .few_shot import CONTRAST, LEVEL
 from .graph_features import KIND_WORK, KINDS, OPERATOR_BYTES, OPERATOR_FLOPS, OPERATORS, TOTAL, VARIANTS, describe_graphs
+from .typical_times import OPERATOR_TIMES, TIMES
 
 DESIGN = {
     LEVEL: 0.7,
@@ -20,6 +21,8 @@ DESIGN = {
     KINDS: 0.2,
     KIND_WORK: 0.1,
     VARIANTS: 0.3,
+    TIMES: 0.5,
+    OPERATOR_TIMES: 0.3,
     OPERATORS: 0.5,
     OPERATOR_FLOPS: 0.2,
     OPERATOR_BYTES: 0.2,
