@@ -12,7 +12,7 @@ from .feature_group import FeatureGroup, Matrix
 from .graph_features import GraphWork
 from .variant_spread import VariantSpread
 
-TIMES, OPERATOR_TIMES = "times", "operator_times"
+TIMES, TIME_SHARES, OPERATOR_TIMES = "times", "time_shares", "operator_times"
 
 LEAST_SHARE = 0.001
 """Least share of a latency that launches, FLOPs and bytes each are given."""
@@ -57,10 +57,16 @@ class TypicalTimes:
         return cls(variants, unscaled.rates, common, VariantSpread.learn(FeatureGroup(variants, times), log_latency))
 
     def features(self, work: GraphWork) -> dict[str, FeatureGroup]:
-        """Return ``times``, shares of the typical time by variant, scaled by how platforms differ, and ``operator_times``, by operator."""
+        """Return shares of the typical time.
+
+        Returns:
+            ``time_shares`` by variant, which sum to 1; ``times``, the same scaled by how platforms differ in each; ``operator_times``
+            by operator.
+        """
         variants, _ = work.variants
         times, operator_times = self._shares(work)
         return {
+            TIME_SHARES: FeatureGroup(variants, times),
             TIMES: self.spread.scaled(FeatureGroup(variants, times)),
             OPERATOR_TIMES: FeatureGroup(work.columns, operator_times),
         }
