@@ -204,7 +204,12 @@ class KernelGnn(LatencyPredictor):
         if self.spread is not None:
             arrays["spread"] = self.spread.scale
         if self.times is not None:
-            arrays |= {"times.rates": self.times.rates, "times.common": self.times.common, "times.spread": self.times.spread.scale}
+            arrays |= {
+                "times.rates": self.times.rates,
+                "times.common": self.times.common,
+                "times.spread": self.times.spread.scale,
+                "times.kind_spread": self.times.kind_spread.scale,
+            }
         settings = {
             "generation": GENERATION,
             "settings": asdict(self.settings),
@@ -213,6 +218,7 @@ class KernelGnn(LatencyPredictor):
             "seen": [list(seen) for seen in self.seen],
             "spread": None if self.spread is None else list(self.spread.columns),
             "times": None if self.times is None else list(self.times.variants),
+            "time_kinds": None if self.times is None else list(self.times.kind_spread.columns),
             "quantiles": [[*key, quantile] for key, quantile in sorted(self.quantiles.items())],
             "far_errors": {str(platform): error for platform, error in sorted(self.far_errors.items())},
         }
@@ -242,7 +248,7 @@ class KernelGnn(LatencyPredictor):
             domains = read_domains(arrays, settings["domains"])
             seen = tuple(tuple(positions) for positions in settings["seen"])
             quantiles = {(str(name), int(size), str(domain)): float(value) for name, size, domain, value in settings["quantiles"]}
-            spread, times = _read_spread(arrays, settings.get("spread")), _read_times(arrays, settings.get("times"))
+            spread, times = _read_spread(arrays, settings.get("spread")), _read_times(arrays, settings)
             far_errors = {Platform.parse(name): float(error) for name, error in settings["far_errors"].items()}
             return cls(sizes, network.eval(), known, quantiles, far_errors, domains, seen, spread, times)
         except (AttributeError, KeyError, TypeError, ValueError, RuntimeError) as error:
@@ -255,8 +261,10 @@ def _read_spread(arrays: Arrays, columns: Sequence[str] | None) -> VariantSpread
     return None if columns is None else VariantSpread(tuple(columns), take(arrays, "spread", (len(columns),)))
 
 
-def _read_times(arrays: Arrays, variants: Sequence[str] | None) -> TypicalTimes | None:
-    if variants is None:
+def _read_times(arrays: Arrays, settings: Mapping[str, Any]) -> TypicalTimes | None:
+    if settings.get("times") is None:
         return None
+    variants, kinds = tuple(settings["times"]), tuple(settings["time_kinds"])
     rates, common = take(arrays, "times.rates", (len(variants), 3)), take(arrays, "times.common", (3,))
-    return TypicalTimes(tuple(variants), rates, common, VariantSpread(tuple(variants), take(arrays, "times.spread", (len(variants),))))
+    spread = VariantSpread(variants, take(arrays, "times.spread", (len(variants),)))
+    return TypicalTimes(variants, rates, common, spread, VariantSpread(kinds, take(arrays, "times.kind_spread", (len(kinds),))))

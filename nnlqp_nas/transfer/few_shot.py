@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from .evidence_gp import CONSTANT, NOISE, EvidenceGp, Prior, smooth_name
 from .feature_group import FeatureGroup, Features, Matrix, take
 from .graph_features import KIND_WORK, KINDS, OPERATOR_BYTES, OPERATOR_FLOPS, OPERATORS, TOTAL, VARIANTS
-from .typical_times import OPERATOR_TIMES, TIME_SHARES, TIMES
+from .typical_times import KIND_TIMES, OPERATOR_TIMES, TIME_SHARES, TIMES
 from .variant_factors import VariantFactors
 
 OWN, LEVEL, CONTRAST = "own", "level", "contrast"
@@ -25,6 +25,7 @@ PRIOR: Prior = {
     KIND_WORK: (0.12, 1.1),
     VARIANTS: (0.3, 1.1),
     TIMES: (0.5, 1.1),
+    KIND_TIMES: (0.3, 1.1),
     OPERATOR_TIMES: (0.1, 1.2),
     OPERATORS: (0.035, 1.3),
     OPERATOR_FLOPS: (0.025, 1.1),

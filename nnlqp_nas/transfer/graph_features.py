@@ -65,11 +65,15 @@ class GraphWork:
         """The distinct variants, and which of them each operator is, float64, shape (operators, variants)."""
         return _sort([_variant(operator) for operator in self.operators])
 
+    @cached_property
+    def kinds(self) -> tuple[tuple[str, ...], Matrix]:
+        """The distinct kinds, and which of them each operator is, float64, shape (operators, kinds)."""
+        return _sort([_kind(operator) for operator in self.operators])
+
     def features(self) -> dict[str, FeatureGroup]:
         """Return what :func:`describe_graphs` does."""
         shares = [self.counts * self.work[:, i] / self.total[:, [i]] for i in range(3)]
-        kinds, is_kind = _sort([_kind(operator) for operator in self.operators])
-        variants, is_variant = self.variants
+        (kinds, is_kind), (variants, is_variant) = self.kinds, self.variants
         by_work = tuple(f"{kind} {work}" for work in WORK[1:] for kind in kinds)
         by_variant = tuple(f"{variant} {work}" for work in WORK for variant in variants)
         groups = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
 
@@ -12,7 +13,7 @@ from .feature_group import FeatureGroup, Matrix
 from .graph_features import GraphWork
 from .variant_spread import VariantSpread
 
-TIMES, TIME_SHARES, OPERATOR_TIMES = "times", "time_shares", "operator_times"
+TIMES, TIME_SHARES, KIND_TIMES, OPERATOR_TIMES = "times", "time_shares", "kind_times", "operator_times"
 
 LEAST_SHARE = 0.001
 """Least share of a latency that launches, FLOPs and bytes each are given."""
@@ -33,12 +34,14 @@ class TypicalTimes:
         rates: float64, shape (d, 3): milliseconds a launch, a FLOP and a byte.
         common: float64, shape (3,): of a variant that was never seen.
         spread: In which variants the known platforms differ, by shares of time.
+        kind_spread: In which kinds they differ.
     """
 
     variants: tuple[str, ...]
     rates: Matrix
     common: Matrix
     spread: VariantSpread
+    kind_spread: VariantSpread
 
     @classmethod
     def learn(cls, work: GraphWork, log_latency: Matrix) -> Self:
@@ -52,33 +55,35 @@ class TypicalTimes:
         typical_ms = np.exp(log_latency.mean(1))
         relative = np.stack([(work.counts * work.work[:, i]) @ is_variant for i in range(3)], axis=2) / typical_ms[:, None, None]
         common, factors = _fit(relative)
-        unscaled = cls(variants, common * factors, common, VariantSpread(variants, np.ones(len(variants))))
-        times, _ = unscaled._shares(work)
-        return cls(variants, unscaled.rates, common, VariantSpread.learn(FeatureGroup(variants, times), log_latency))
+        rates = common * factors
+        share = _shares(work, dict(zip(variants, rates, strict=True)), common)
+        spreads = [VariantSpread.learn(FeatureGroup(named, share @ is_one), log_latency) for named, is_one in (work.variants, work.kinds)]
+        return cls(variants, rates, common, *spreads)
 
     def features(self, work: GraphWork) -> dict[str, FeatureGroup]:
         """Return shares of the typical time.
 
         Returns:
-            ``time_shares`` by variant, which sum to 1; ``times``, the same scaled by how platforms differ in each; ``operator_times``
-            by operator.
+            ``time_shares`` by variant, which sum to 1; ``times``, the same scaled by how platforms differ in each; ``kind_times`` by
+            kind, scaled likewise; ``operator_times`` by operator.
         """
-        variants, _ = work.variants
-        times, operator_times = self._shares(work)
+        (variants, is_variant), (kinds, is_kind) = work.variants, work.kinds
+        share = _shares(work, dict(zip(self.variants, self.rates, strict=True)), self.common)
+        times = share @ is_variant
         return {
             TIME_SHARES: FeatureGroup(variants, times),
             TIMES: self.spread.scaled(FeatureGroup(variants, times)),
-            OPERATOR_TIMES: FeatureGroup(work.columns, operator_times),
+            KIND_TIMES: self.kind_spread.scaled(FeatureGroup(kinds, share @ is_kind)),
+            OPERATOR_TIMES: FeatureGroup(work.columns, share),
         }
 
-    def _shares(self, work: GraphWork) -> tuple[Matrix, Matrix]:
-        """Return shares of time by variant, float64, shape (n, variants of the work), and by operator, shape (n, operators)."""
-        variants, is_variant = work.variants
-        known = dict(zip(self.variants, self.rates, strict=True))
-        rates = np.stack([known.get(variant, self.common) for variant in variants])
-        time = work.counts * (work.work * (is_variant @ rates)).sum(1)
-        share = time / np.maximum(time.sum(1, keepdims=True), np.finfo(float).tiny)
-        return share @ is_variant, share
+
+def _shares(work: GraphWork, rates: Mapping[str, Matrix], common: Matrix) -> Matrix:
+    """Return each operator's share of the time, float64, shape (n, operators), by the rates of its variant."""
+    variants, is_variant = work.variants
+    of_variant = np.stack([rates.get(variant, common) for variant in variants])
+    time = work.counts * (work.work * (is_variant @ of_variant)).sum(1)
+    return np.asarray(time / np.maximum(time.sum(1, keepdims=True), np.finfo(float).tiny), dtype=np.float64)
 
 
 def _fit(relative: Matrix) -> tuple[Matrix, Matrix]:
