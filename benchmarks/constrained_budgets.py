@@ -190,7 +190,7 @@ def _truth(table: DeviceTable, device: str) -> Callable[[ModelGraph], float]:
     if table.space.size == len(table):
         place = _places(table, view)
         return lambda graph: float(latency_ms[place[graph.key]])
-    counts, _ = table.described(view)
+    counts = table.described(view)[0]
     exact = SourceTable.fit(counts, latency_ms, np.arange(len(table)))
     return lambda graph: float(np.exp(exact.log_latency(OperatorCounts.of([graph]))[0]))
 

@@ -15,7 +15,7 @@ from nnlqp_nas import load_space
 from nnlqp_nas.core import Architecture, GraphView, InvalidSettingError, Platform, SearchSpace
 from nnlqp_nas.datasets.latency_row import read_rows
 from nnlqp_nas.datasets.published import PublishedTable, platform_of_column
-from nnlqp_nas.transfer import VARIANTS, Features, VariantSpread, describe_graphs, source_features
+from nnlqp_nas.transfer import VARIANTS, Features, GraphWork, TypicalTimes, VariantSpread, source_features
 
 Times = NDArray[np.float64]
 Rows = NDArray[np.int64]
@@ -78,14 +78,15 @@ class DeviceTable:
         return counts
 
     @cached_property
-    def _described(self) -> dict[GraphView, tuple[OperatorCounts, Features]]:
+    def _described(self) -> dict[GraphView, tuple[OperatorCounts, GraphWork, Features]]:
         return {}
 
-    def described(self, view: GraphView) -> tuple[OperatorCounts, Features]:
-        """Return counts of operators, and features of the graphs, of all networks in one view."""
+    def described(self, view: GraphView) -> tuple[OperatorCounts, GraphWork, Features]:
+        """Return counts of operators, work and features of the graphs, of all networks in one view."""
         if view not in self._described:
             graphs = [self.space.graph(architecture, view) for architecture in self.architectures]
-            self._described[view] = OperatorCounts.of(graphs), describe_graphs(graphs)
+            work = GraphWork.of(graphs)
+            self._described[view] = OperatorCounts.of(graphs), work, work.features()
         return self._described[view]
 
     def features(self, target: str, sources: Sequence[str], rows: Rows) -> Features:
@@ -96,8 +97,9 @@ class DeviceTable:
             sources: Known devices.
             rows: Networks whose latencies on the sources are known.
         """
-        counts, features = self.described(self.views[target])
+        counts, work, features = self.described(self.views[target])
         known = [SourceTable.fit(self.described(self.views[name])[0], self.latency_ms[name], rows) for name in sources]
         log_ms = np.stack([table.log_latency(counts) for table in known], axis=1)
         spread = VariantSpread.learn(features[VARIANTS].take(rows), log_ms[rows])
-        return {**spread.weigh(features), **source_features(log_ms, sources)}
+        times = TypicalTimes.learn(work.take(rows), log_ms[rows])
+        return {**spread.weigh(features), **times.features(work), **source_features(log_ms, sources)}

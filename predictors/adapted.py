@@ -20,7 +20,7 @@ from nnlqp_nas.core import (
     Prediction,
     UnsupportedError,
 )
-from nnlqp_nas.transfer import COVERAGE, OWN, EvidenceGp, FeatureGroup, FewShotModel, describe_graphs, source_features
+from nnlqp_nas.transfer import COVERAGE, OWN, EvidenceGp, FeatureGroup, FewShotModel, GraphWork, VariantFactors, source_features
 
 from .checkpoint import Arrays, read_checkpoint, take, write_checkpoint
 from .familiarity import Domain
@@ -79,9 +79,12 @@ class AdaptedPredictor(LatencyPredictor):
         known = self.base.platforms
         log_ms = self.base.log_latency(graphs, known, batch_size)
         others = [i for i, source in enumerate(known) if source != platform]
-        features = describe_graphs(graphs, batch_size)
+        work = GraphWork.of(graphs, batch_size)
+        features = work.features()
         if self.base.spread is not None:
             features = self.base.spread.weigh(features)
+        if self.base.times is not None:
+            features |= self.base.times.features(work)
         if others:
             features |= source_features(log_ms[:, others], [str(known[i]) for i in others])
         if platform in known:
@@ -155,6 +158,7 @@ def _to_settings(adaptation: Adaptation) -> dict[str, Any]:
     return {
         "batch_size": adaptation.batch_size,
         "quantile": adaptation.model.quantile,
+        "factors": dict(adaptation.model.factors.log_factor),
         "mean": process.mean,
         "smooth": list(process.smooth),
         # A list, since the groups' order is that of the amplitudes.
@@ -170,4 +174,6 @@ def _from_arrays(prefix: str, arrays: Arrays, entry: dict[str, Any]) -> Adaptati
         centre[name] = take(arrays, f"{prefix}centre.{name}", (len(columns),))
     process = EvidenceGp(support, centre, tuple(entry["smooth"]), take(arrays, f"{prefix}log_amplitude"), target, float(entry["mean"]))
     domain = Domain("support set", *(take(arrays, f"{prefix}domain.{name}") for name in ("low", "high", "total")))
-    return Adaptation(FewShotModel(process, float(entry["quantile"])), int(entry["batch_size"]), domain)
+    # Adaptations of older releases know no factors.
+    factors = VariantFactors({str(name): float(value) for name, value in entry.get("factors", {}).items()})
+    return Adaptation(FewShotModel(process, float(entry["quantile"]), factors), int(entry["batch_size"]), domain)

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 
 from nnlqp_nas.core import CheckpointError, InvalidSettingError, LatencyPredictor, LatencyTable, ModelGraph, Platform, Prediction
-from nnlqp_nas.transfer import VariantSpread
+from nnlqp_nas.transfer import TypicalTimes, VariantSpread
 
 from .checkpoint import Arrays, read_checkpoint, take, write_checkpoint
 from .conformal import COVERAGE, deviation
@@ -78,6 +78,7 @@ class KernelGnn(LatencyPredictor):
         seen: For each platform, positions of the domains seen there.
         spread: In which variants of operators the platforms differ: a prior for platforms to come. None where fewer than
             two platforms are known.
+        times: What operators take on a typical one of the platforms, likewise.
     """
 
     settings: KernelGnnSettings = field(default_factory=KernelGnnSettings)
@@ -88,6 +89,7 @@ class KernelGnn(LatencyPredictor):
     domains: tuple[Domain, ...] = ()
     seen: tuple[tuple[int, ...], ...] = ()
     spread: VariantSpread | None = None
+    times: TypicalTimes | None = None
 
     name = "kernel_gnn"
 
@@ -154,7 +156,7 @@ class KernelGnn(LatencyPredictor):
         return replace(self, **{one.name: getattr(found, one.name) for one in fields(self)})
 
     def _untrained(self) -> Self:
-        return replace(self, network=None, known=(), quantiles={}, domains=(), seen=(), spread=None)
+        return replace(self, network=None, known=(), quantiles={}, domains=(), seen=(), spread=None, times=None)
 
     def start_training(
         self, tables: Sequence[LatencyTable], seed: int = 0, from_scratch: bool = True, device: str = "cpu"
@@ -165,12 +167,13 @@ class KernelGnn(LatencyPredictor):
         return KernelGnnTraining(start, tables, seed, from_scratch, device)
 
     def calibrated(self, tables: Sequence[LatencyTable]) -> Self:
-        from .kernel_gnn_fit import quantiles_of, spread_of
+        from .kernel_gnn_fit import quantiles_of, spread_of, times_of
 
         told = quantiles_of(self, tables)
         at = {key[:2] for key in told}
         kept = {key: value for key, value in self.quantiles.items() if key[:2] not in at}
-        return replace(self, quantiles={**kept, **told}, spread=self.spread or spread_of(self, tables))
+        spread, times = self.spread or spread_of(self, tables), self.times or times_of(self, tables)
+        return replace(self, quantiles={**kept, **told}, spread=spread, times=times)
 
     def adapt(self, platform: Platform, graphs: Sequence[ModelGraph], latency_ms: ArrayLike, batch_size: int = 1) -> LatencyPredictor:
         from .adapted import AdaptedPredictor
@@ -191,6 +194,13 @@ class KernelGnn(LatencyPredictor):
         arrays |= domain_arrays(self.domains)
         if self.spread is not None:
             arrays["spread"] = self.spread.scale
+        if self.times is not None:
+            arrays |= {
+                "times.rates": self.times.rates,
+                "times.common": self.times.common,
+                "times.spread": self.times.spread.scale,
+                "times.kind_spread": self.times.kind_spread.scale,
+            }
         settings = {
             "generation": GENERATION,
             "settings": asdict(self.settings),
@@ -198,6 +208,8 @@ class KernelGnn(LatencyPredictor):
             "domains": [domain.name for domain in self.domains],
             "seen": [list(seen) for seen in self.seen],
             "spread": None if self.spread is None else list(self.spread.columns),
+            "times": None if self.times is None else list(self.times.variants),
+            "time_kinds": None if self.times is None else list(self.times.kind_spread.columns),
             "quantiles": [[*key, quantile] for key, quantile in sorted(self.quantiles.items())],
             "far_errors": {str(platform): error for platform, error in sorted(self.far_errors.items())},
         }
@@ -227,9 +239,9 @@ class KernelGnn(LatencyPredictor):
             domains = read_domains(arrays, settings["domains"])
             seen = tuple(tuple(positions) for positions in settings["seen"])
             quantiles = {(str(name), int(size), str(domain)): float(value) for name, size, domain, value in settings["quantiles"]}
-            spread = _read_spread(arrays, settings.get("spread"))
+            spread, times = _read_spread(arrays, settings.get("spread")), _read_times(arrays, settings)
             far_errors = {Platform.parse(name): float(error) for name, error in settings["far_errors"].items()}
-            return cls(sizes, network.eval(), known, quantiles, far_errors, domains, seen, spread)
+            return cls(sizes, network.eval(), known, quantiles, far_errors, domains, seen, spread, times)
         except (AttributeError, KeyError, TypeError, ValueError, RuntimeError) as error:
             if isinstance(error, CheckpointError):
                 raise
@@ -238,3 +250,12 @@ class KernelGnn(LatencyPredictor):
 
 def _read_spread(arrays: Arrays, columns: Sequence[str] | None) -> VariantSpread | None:
     return None if columns is None else VariantSpread(tuple(columns), take(arrays, "spread", (len(columns),)))
+
+
+def _read_times(arrays: Arrays, settings: Mapping[str, Any]) -> TypicalTimes | None:
+    if settings.get("times") is None:
+        return None
+    variants, kinds = tuple(settings["times"]), tuple(settings["time_kinds"])
+    rates, common = take(arrays, "times.rates", (len(variants), 3)), take(arrays, "times.common", (3,))
+    spread = VariantSpread(variants, take(arrays, "times.spread", (len(variants),)))
+    return TypicalTimes(variants, rates, common, spread, VariantSpread(kinds, take(arrays, "times.kind_spread", (len(kinds),))))

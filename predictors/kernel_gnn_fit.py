@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from nnlqp_nas.core import InvalidSettingError, LatencyTable, ModelGraph, Platform
-from nnlqp_nas.transfer import VARIANTS, VariantSpread, describe_graphs
+from nnlqp_nas.transfer import VARIANTS, GraphWork, TypicalTimes, VariantSpread, describe_graphs
 
 from .conformal import Score, conformal_quantile, deviation, mondrian_quantiles
 from .epochs import run_epochs
@@ -67,12 +67,23 @@ def quantiles_of(predictor: KernelGnn, tables: Sequence[LatencyTable]) -> dict[t
 
 def spread_of(predictor: KernelGnn, tables: Sequence[LatencyTable]) -> VariantSpread | None:
     """Return in which variants of operators the known platforms differ, by what is predicted there of some of the networks."""
-    graphs = list({graph.key: graph for table in tables for graph in table.graphs}.values())
+    graphs = _some_graphs(tables)
     if len(predictor.known) < 2 or not graphs:
         return None
-    drawn = np.random.default_rng(0).permutation(len(graphs))[:N_SPREAD]
-    chosen = [graphs[i] for i in np.sort(drawn)]
-    return VariantSpread.learn(describe_graphs(chosen)[VARIANTS], predictor.log_latency(chosen, predictor.known))
+    return VariantSpread.learn(describe_graphs(graphs)[VARIANTS], predictor.log_latency(graphs, predictor.known))
+
+
+def times_of(predictor: KernelGnn, tables: Sequence[LatencyTable]) -> TypicalTimes | None:
+    """Return what operators take on a typical known platform, by what is predicted there of some of the networks."""
+    graphs = _some_graphs(tables)
+    if len(predictor.known) < 2 or not graphs:
+        return None
+    return TypicalTimes.learn(GraphWork.of(graphs), predictor.log_latency(graphs, predictor.known))
+
+
+def _some_graphs(tables: Sequence[LatencyTable]) -> list[ModelGraph]:
+    graphs = list({graph.key: graph for table in tables for graph in table.graphs}.values())
+    return [graphs[i] for i in np.sort(np.random.default_rng(0).permutation(len(graphs))[:N_SPREAD])]
 
 
 @torch.no_grad()

@@ -60,10 +60,14 @@ class AmplitudePosterior:
         return np.concatenate([self._evidence(log_amplitude[i : i + step]) for i in range(0, len(log_amplitude), step)])
 
     def _evidence(self, log_amplitude: Matrix) -> Matrix:
-        factor = np.linalg.cholesky(covariances(self.kernels, log_amplitude))
-        target = np.broadcast_to(self.target[:, None], (len(factor), len(self.target), 1))
-        white = np.linalg.solve(factor, target)[..., 0]
-        return -0.5 * (white**2).sum(1) - np.log(np.einsum("saa->sa", factor)).sum(1)
+        # The factor's last row, of the covariance bordered by the target, is the whitened target: one factorisation tells both.
+        n = len(self.target)
+        bordered = np.empty((len(log_amplitude), n + 1, n + 1))
+        bordered[:, :n, :n] = covariances(self.kernels, log_amplitude)
+        bordered[:, n, :n] = self.target
+        bordered[:, n, n] = 1.0 + self.target @ self.target / LEAST_NOISE**2
+        factor = np.linalg.cholesky(bordered)
+        return -0.5 * (factor[:, n, :n] ** 2).sum(1) - np.log(np.einsum("saa->sa", factor)[:, :n]).sum(1)
 
     def _log_prior(self, log_amplitude: Matrix) -> Matrix:
         return _log_normal(log_amplitude, self.middle, self.width)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from scipy.linalg import cho_factor, cho_solve
 
 from ..core import InvalidSettingError
 from .amplitudes import LEAST_NOISE, AmplitudePosterior, covariances
@@ -101,6 +102,12 @@ class EvidenceGp:
         variance = np.maximum(variances.mean(0) - explained, least) + means.var(0)
         return self.mean + means.mean(0), np.sqrt(variance)
 
+    def coefficients(self, name: str) -> dict[str, float]:
+        """Return the mean weight of each feature of a group, by column; columns that are zero in all samples have none."""
+        group, at = self.support[name], list(self.support).index(name)
+        of_sample = (np.exp(2.0 * self.log_amplitude[:, [at]]) * self._weights).mean(0)
+        return dict(zip(group.columns, (of_sample @ group.values).tolist(), strict=True))
+
     @cached_property
     def _kernels_of_support(self) -> Matrix:
         return self._kernels({name: group.values for name, group in self.support.items()})
@@ -108,8 +115,8 @@ class EvidenceGp:
     @cached_property
     def _weights(self) -> Matrix:
         """Inverse covariances times the target, float64, shape (draws, n)."""
-        draws = [covariances(self._kernels_of_support, draw[None])[0] for draw in self.log_amplitude]
-        return np.stack([np.linalg.solve(covariance, self.target) for covariance in draws])
+        draws = (covariances(self._kernels_of_support, draw[None])[0] for draw in self.log_amplitude)
+        return np.stack([cho_solve(cho_factor(covariance), self.target) for covariance in draws])
 
     @cached_property
     def _middle_precision(self) -> Matrix:
@@ -130,21 +137,3 @@ class EvidenceGp:
         b = np.hstack([self.support[name].values / scale[name] for name in names])
         squared = (a**2).sum(1)[:, None] + (b**2).sum(1)[None, :] - 2.0 * a @ b.T
         return np.maximum(squared, 0.0) / a.shape[1]
-
-
-def cross_validate(
-    features: Features, target: Matrix, smooth: Sequence[str], prior: Prior, n_folds: int = 5, seed: int = 0
-) -> tuple[Matrix, Matrix]:
-    """Predict every sample by a process that was fitted, amplitudes and all, to the other folds.
-
-    Returns:
-        Mean and standard deviation, float64, shape (n,) each.
-    """
-    n = len(target)
-    folds = np.random.default_rng(seed).permutation(n) % min(n_folds, n)
-    mean, deviation = np.zeros(n), np.zeros(n)
-    for fold in range(folds.max() + 1):
-        held = folds == fold
-        process = EvidenceGp.fit(take(features, ~held), target[~held], smooth, prior, seed)
-        mean[held], deviation[held] = process.predict(take(features, held))
-    return mean, deviation

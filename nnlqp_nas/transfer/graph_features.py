@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..core import ModelGraph, Operator
 from ..graphs import operator_cost
@@ -14,6 +18,72 @@ from .feature_group import FeatureGroup, Matrix
 TOTAL, KINDS, KIND_WORK, VARIANTS = "total", "kinds", "kind_work", "variants"
 OPERATORS, OPERATOR_FLOPS, OPERATOR_BYTES = "operators", "operator_flops", "operator_bytes"
 GRAPH_GROUPS = (TOTAL, KINDS, KIND_WORK, VARIANTS, OPERATORS, OPERATOR_FLOPS, OPERATOR_BYTES)
+WORK = ("launches", "flops", "bytes")
+
+
+@dataclass(frozen=True, eq=False)
+class GraphWork:
+    """What n networks have to do, operator by operator; operators that cost nothing are left out.
+
+    Attributes:
+        counts: float64, shape (n, operators): how often each network holds each operator.
+        work: float64, shape (operators, 3): launches, FLOPs and bytes of each.
+        operators: The distinct operators.
+    """
+
+    counts: Matrix
+    work: Matrix
+    operators: tuple[Operator, ...]
+
+    @classmethod
+    def of(cls, graphs: Sequence[ModelGraph], batch_size: int = 1) -> Self:
+        """Count the operators of n networks, run on so many inputs at once."""
+        counts, operators = _count(graphs)
+        cost = [operator_cost(operator, batch_size) for operator in operators]
+        work = np.array([[float(c.write_bytes > 0), c.flops, c.moved_bytes] for c in cost]).reshape(-1, 3)
+        return cls(counts, work, tuple(operators))
+
+    def __len__(self) -> int:
+        return len(self.counts)
+
+    def take(self, rows: Sequence[int] | NDArray[np.int64] | NDArray[np.bool_]) -> Self:
+        """Return some of the networks."""
+        return replace(self, counts=self.counts[rows])
+
+    @cached_property
+    def columns(self) -> tuple[str, ...]:
+        """A name of each operator that tells its type, attributes and shapes."""
+        return tuple(f"{operator.digest:016x}" for operator in self.operators)
+
+    @cached_property
+    def total(self) -> Matrix:
+        """Launches, FLOPs and bytes of each network, at least 1, float64, shape (n, 3)."""
+        return np.maximum(self.counts @ self.work, 1.0)
+
+    @cached_property
+    def variants(self) -> tuple[tuple[str, ...], Matrix]:
+        """The distinct variants, and which of them each operator is, float64, shape (operators, variants)."""
+        return _sort([_variant(operator) for operator in self.operators])
+
+    @cached_property
+    def kinds(self) -> tuple[tuple[str, ...], Matrix]:
+        """The distinct kinds, and which of them each operator is, float64, shape (operators, kinds)."""
+        return _sort([_kind(operator) for operator in self.operators])
+
+    def features(self) -> dict[str, FeatureGroup]:
+        """Return what :func:`describe_graphs` does."""
+        shares = [self.counts * self.work[:, i] / self.total[:, [i]] for i in range(3)]
+        (kinds, is_kind), (variants, is_variant) = self.kinds, self.variants
+        by_work = tuple(f"{kind} {work}" for work in WORK[1:] for kind in kinds)
+        by_variant = tuple(f"{variant} {work}" for work in WORK for variant in variants)
+        groups = {
+            TOTAL: FeatureGroup(WORK, np.log(self.total)),
+            KINDS: FeatureGroup(kinds, shares[0] @ is_kind),
+            KIND_WORK: FeatureGroup(by_work, np.hstack([shares[1] @ is_kind, shares[2] @ is_kind])),
+            VARIANTS: FeatureGroup(by_variant, np.hstack([share @ is_variant for share in shares])),
+        }
+        single = (OPERATORS, OPERATOR_FLOPS, OPERATOR_BYTES)
+        return groups | {name: FeatureGroup(self.columns, share) for name, share in zip(single, shares, strict=True)}
 
 
 def describe_graphs(graphs: Sequence[ModelGraph], batch_size: int = 1) -> dict[str, FeatureGroup]:
@@ -32,24 +102,7 @@ def describe_graphs(graphs: Sequence[ModelGraph], batch_size: int = 1) -> dict[s
     Returns:
         The groups :data:`GRAPH_GROUPS`, n rows each.
     """
-    counts, operators = _count(graphs)
-    cost = [operator_cost(operator, batch_size) for operator in operators]
-    work = np.array([[float(c.write_bytes > 0), c.flops, c.moved_bytes] for c in cost]).reshape(-1, 3)
-    total = np.maximum(counts @ work, 1.0)
-    shares = [counts * work[:, i] / total[:, [i]] for i in range(3)]
-    kinds, is_kind = _sort([_kind(operator) for operator in operators])
-    variants, is_variant = _sort([_variant(operator) for operator in operators])
-    named = tuple(f"{operator.digest:016x}" for operator in operators)
-    by_work = tuple(f"{kind} {work}" for work in ("flops", "bytes") for kind in kinds)
-    by_variant = tuple(f"{variant} {work}" for work in ("launches", "flops", "bytes") for variant in variants)
-    groups = {
-        TOTAL: FeatureGroup(("launches", "flops", "bytes"), np.log(total)),
-        KINDS: FeatureGroup(kinds, shares[0] @ is_kind),
-        KIND_WORK: FeatureGroup(by_work, np.hstack([shares[1] @ is_kind, shares[2] @ is_kind])),
-        VARIANTS: FeatureGroup(by_variant, np.hstack([share @ is_variant for share in shares])),
-    }
-    single = (OPERATORS, OPERATOR_FLOPS, OPERATOR_BYTES)
-    return groups | {name: FeatureGroup(named, share) for name, share in zip(single, shares, strict=True)}
+    return GraphWork.of(graphs, batch_size).features()
 
 
 def _sort(labels: Sequence[str]) -> tuple[tuple[str, ...], Matrix]:

@@ -12,6 +12,7 @@ from .evidence_gp import CONSTANT
 from .feature_group import FeatureGroup, Features, Matrix
 from .few_shot import CONTRAST, LEVEL
 from .graph_features import KIND_WORK, KINDS, OPERATOR_BYTES, OPERATOR_FLOPS, OPERATORS, TOTAL, VARIANTS, describe_graphs
+from .typical_times import KIND_TIMES, OPERATOR_TIMES, TIMES
 
 DESIGN = {
     LEVEL: 0.7,
@@ -20,9 +21,12 @@ DESIGN = {
     KINDS: 0.2,
     KIND_WORK: 0.1,
     VARIANTS: 0.3,
-    OPERATORS: 0.5,
-    OPERATOR_FLOPS: 0.2,
-    OPERATOR_BYTES: 0.2,
+    TIMES: 1.0,
+    KIND_TIMES: 0.3,
+    OPERATOR_TIMES: 0.3,
+    OPERATORS: 0.15,
+    OPERATOR_FLOPS: 0.1,
+    OPERATOR_BYTES: 0.1,
     CONSTANT: 0.05,
 }
 """Amplitudes that samples are chosen with: larger ones of the operators than are likely, for a choice that does not trust the sources."""

@@ -78,6 +78,7 @@ def test_bad_settings_are_refused_in_one_line_and_nothing_is_kept(overrides, mes
         (12, {3: "5.0\nmobilenetv3:1-2,4.0"}, "set space=mobilenetv3"),
         (12, {3: "5.0\n,4.0"}, "expected a network or an architecture in line 6"),
         (2, {}, "expected at least 3 measured networks in table.csv, got 2"),
+        (0, {}, "expected at least 3 measured networks in table.csv, got 0"),
     ],
 )
 def test_bad_tables_are_refused_in_one_line_and_nothing_is_kept(n, changes, message, capsys, tmp_path):
@@ -104,6 +105,15 @@ def test_a_network_that_stands_twice_is_refused(capsys, tmp_path):
     assert main(["adapt", *FAST, f"table={table}"]) == 2
     assert "got the same in lines 4 and 14" in capsys.readouterr().err
     assert not own_folder().exists()
+
+
+def test_a_bad_table_leaves_what_was_learned_before_as_it_was(capsys, tmp_path):
+    table = write_table(tmp_path / "table.csv")
+    assert main(["adapt", *FAST, f"table={table}"]) == 0
+    kept = {path: path.read_bytes() for path in own_folder().iterdir()}
+    assert main(["adapt", *FAST, f"table={write_table(tmp_path / 'bad.csv', 12, {4: ''})}"]) == 2
+    assert {path: path.read_bytes() for path in own_folder().iterdir()} == kept
+    assert "got an empty cell" in capsys.readouterr().err
 
 
 def test_a_named_predictor_is_adapted_and_kept_under_a_name_of_its_own(capsys, tmp_path):
@@ -165,7 +175,10 @@ def test_the_pretrained_predictor_learns_a_board_that_every_command_then_knows(c
     np.testing.assert_array_equal(load_predictor(ADAPTED).predict(graphs, BOARD).latency_ms, first.latency_ms)
 
 
-def test_seconds_for_milliseconds_are_warned_of(capsys, tmp_path):
+def test_other_units_than_milliseconds_are_warned_of(capsys, tmp_path):
+    table = write_table(tmp_path / "table.csv", 12, factor=1e5)
+    assert main(["adapt", "platform=my-board", f"table={table}"]) == 0
+    assert "are they in microseconds?" in capsys.readouterr().err
     table = write_table(tmp_path / "table.csv", 12, factor=1e-3)
     assert main(["adapt", "platform=my-board", f"table={table}"]) == 0
     assert "are they in seconds?" in capsys.readouterr().err

@@ -110,3 +110,10 @@ def test_what_platforms_differ_in_is_learned_and_kept(kernel_gnn: KernelGnn, tmp
     assert read is not None
     assert read.columns == kernel_gnn.spread.columns
     np.testing.assert_array_equal(read.scale, kernel_gnn.spread.scale)
+    times, read_times = kernel_gnn.times, KernelGnn.load(tmp_path / "a.safetensors").times
+    assert times is not None
+    assert read_times is not None
+    assert read_times.variants == times.variants
+    for name in ("rates", "common"):
+        np.testing.assert_array_equal(getattr(read_times, name), getattr(times, name))
+    np.testing.assert_array_equal(read_times.spread.scale, times.spread.scale)

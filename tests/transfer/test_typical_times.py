@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from nnlqp_nas.core import ModelGraph
+from nnlqp_nas.search_spaces.fbnet import FbNet
+from nnlqp_nas.search_spaces.nasbench201 import NasBench201
+from nnlqp_nas.transfer import GraphWork, TypicalTimes
+
+SLOW = "Conv depthwise 5x5 by 1x1"
+TIMES, OPERATOR_TIMES = "times", "operator_times"
+
+
+def draw(n: int, seed: int) -> list[ModelGraph]:
+    space, rng = FbNet(), np.random.default_rng(seed)
+    return [space.graph(space.sample(rng)) for _ in range(n)]
+
+
+def log_ms(work: GraphWork, factor: float) -> np.ndarray:
+    """A platform of one rate each, on which one variant of operators takes so many times longer."""
+    variants, is_variant = work.variants
+    slower = np.where(is_variant[:, variants.index(SLOW)] > 0, factor, 1.0)
+    return np.log(0.2 + work.counts @ (slower * (work.work @ [2e-3, 1e-8, 2e-8])))
+
+
+@pytest.fixture(scope="module")
+def work() -> GraphWork:
+    return GraphWork.of(draw(150, 0))
+
+
+@pytest.fixture(scope="module")
+def times(work: GraphWork) -> TypicalTimes:
+    return TypicalTimes.learn(work, np.stack([log_ms(work, factor) for factor in (1.0, 2.0, 4.0)], axis=1))
+
+
+def test_shares_of_time_tell_what_a_slower_operator_costs(work: GraphWork, times: TypicalTimes) -> None:
+    found = times.features(work)
+    share = found[TIMES].values[:, found[TIMES].columns.index(SLOW)]
+    grown = log_ms(work, 2.6) - log_ms(work, 2.5)
+    assert np.corrcoef(share, grown)[0, 1] > 0.98
+    np.testing.assert_allclose(found[OPERATOR_TIMES].values.sum(1), 1.0)
+    assert len(found[TIMES]) == len(work)
+
+
+def test_platforms_differ_in_the_operator_that_they_differ_in(times: TypicalTimes) -> None:
+    scale = dict(zip(times.variants, times.spread.scale.tolist(), strict=True))
+    assert scale[SLOW] == max(scale.values())
+
+
+def test_networks_of_a_space_that_was_never_seen_have_shares_too(times: TypicalTimes) -> None:
+    space, rng = NasBench201(), np.random.default_rng(0)
+    strange = GraphWork.of([space.graph(space.sample(rng)) for _ in range(5)])
+    found = times.features(strange)
+    np.testing.assert_allclose(found[OPERATOR_TIMES].values.sum(1), 1.0)
+    assert np.all(found[TIMES].values >= 0.0)
+
+
+def test_some_of_the_networks_have_the_features_of_all(work: GraphWork, times: TypicalTimes) -> None:
+    rows = np.array([3, 40])
+    for name, group in times.features(work.take(rows)).items():
+        np.testing.assert_allclose(group.values, times.features(work)[name].values[rows])
