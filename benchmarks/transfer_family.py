@@ -126,7 +126,7 @@ def _predict_by_table(table: LatencyTable, folds: Rows, n: int) -> Prediction:
         samples = LatencyTable(table.platform, 1, [table.graphs[i] for i in support], table.latency_ms[support])
         answer = untrained("operator_linear", {}).fit([samples]).predict([table.graphs[i] for i in held], table.platform)
         columns[:, held] = answer.latency_ms, answer.low_ms, answer.high_ms
-    return Prediction(*columns, np.zeros(len(table), dtype=bool), COVERAGE)
+    return Prediction(columns[0], columns[1], columns[2], np.zeros(len(table), dtype=bool), COVERAGE)
 
 
 def _sample(folds: Rows, fold: int, n: int) -> tuple[Rows, Rows]:
