@@ -6,7 +6,7 @@ import importlib.util
 import time
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -150,19 +150,25 @@ class IsolatedBackend(MeasurementBackend):
         self._check_installed()
         protocol = replace(protocol or TimingProtocol(), n_threads=self._n_threads(protocol or TimingProtocol()))
         results = []
-        for graph in graphs:
-            results.append(self._measure_one(graph, protocol, batch_size))
-            if on_result is not None:
-                on_result(results[-1])
+        with self.nursed(protocol) if len(graphs) > 1 and self.nursery is None else nullcontext():
+            for graph in graphs:
+                results.append(self._measure_one(graph, protocol, batch_size))
+                if on_result is not None:
+                    on_result(results[-1])
         return results
 
     @contextmanager
-    def nursed(self) -> Iterator[None]:
-        """Fork measuring processes from an interpreter that has imported the engine, for many short measurements."""
-        environment = self.environment(self._n_threads(TimingProtocol()))
-        with Nursery(("onnxruntime", self.module, *self.imports, type(self).__module__), environment) as self.nursery:
-            yield
-        self.nursery = None
+    def nursed(self, protocol: TimingProtocol | None = None) -> Iterator[None]:
+        """Fork measuring processes from an interpreter that has imported the engine: starting and importing is half of a short measurement.
+
+        :meth:`measure` does so by itself for several networks; a caller that measures them one by one may.
+        """
+        environment = self.environment(self._n_threads(protocol or TimingProtocol()))
+        try:
+            with Nursery(("onnxruntime", self.module, *self.imports, type(self).__module__), environment) as self.nursery:
+                yield
+        finally:
+            self.nursery = None
 
     def profile(self, graph: ModelGraph, batch_size: int = 1) -> list[OperatorTime]:
         if not self.has_profiler:
