@@ -51,7 +51,7 @@ class GuidedRun(SearchRun):
         self._work: dict[str, NDArray[np.int64]] = {}
 
     def candidates(self) -> list[Candidate]:
-        return list((self._priced | self.known).values())
+        return [*self.known.values(), *(candidate for key, candidate in self._priced.items() if key not in self.known)]
 
     def is_over(self) -> bool:
         is_spent = len(self._priced) >= self.problem.max_priced or self.n_asked >= 4 * self.problem.max_priced
