@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +59,7 @@ def run_fronts(folder: Path, n_seeds: int, is_quick: bool, keep: Keep, rows: lis
             budget_ms = float(sorted(HELP[device])[1])
             row: dict[str, Any] = {"seed": seed, "device": device, "budget_ms": budget_ms}
             rows.append(row | _compare(table, device, accuracy, budget_ms, seed, 100 if is_quick else None))
-            print(rows[-1], file=sys.stderr, flush=True)
+            print({goal: {**rows[-1][goal], "steps": ...} for goal in OTHERS}, file=sys.stderr, flush=True)
         keep(_found(rows))
     return _found(rows)
 
@@ -96,6 +97,7 @@ def _compare(table: DeviceTable, device: str, accuracy: Members, budget_ms: floa
         row[goal] = {"reached": reached, "optimum": most, "n": {name: len(order) for name, order in orders.items()}}
         row[goal] |= {"same": {name: first_at_least(found, reached) for name, found in progress.items()}}
         row[goal] |= {"near": {name: first_at_least(found, NEAR[goal] * most) for name, found in progress.items()}}
+        row[goal] |= {"steps": {name: steps_of(found) for name, found in progress.items()}}
     return row
 
 
@@ -167,6 +169,11 @@ def hypervolume_so_far(points: Sequence[tuple[float, float]], budget_ms: float) 
         else:
             progress.append(progress[-1] if progress else 0.0)
     return progress
+
+
+def steps_of(progress: Sequence[float]) -> list[tuple[int, float]]:
+    """Return the evaluations that reached more than all before, and what they reached."""
+    return [(n, round(now, 4)) for n, (before, now) in enumerate(pairwise([0.0, *progress]), 1) if now > before]
 
 
 def first_at_least(progress: Sequence[float], goal: float) -> int | None:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
-from ..core import Architecture
+from ..core import Architecture, GraphView
 from ..graphs import OperatorCost, graph_costs
 from .accuracy_model import AccuracyModel, Described
 from .candidate import Candidate, find_front, rank_distinct
@@ -51,7 +51,7 @@ class GuidedRun(SearchRun):
         self._work: dict[str, NDArray[np.int64]] = {}
 
     def candidates(self) -> list[Candidate]:
-        return list((self._priced | self.known).values())
+        return [*self.known.values(), *(candidate for key, candidate in self._priced.items() if key not in self.known)]
 
     def is_over(self) -> bool:
         is_spent = len(self._priced) >= self.problem.max_priced or self.n_asked >= 4 * self.problem.max_priced
@@ -121,9 +121,12 @@ class GuidedRun(SearchRun):
         return [unrated[i] for i in choose_for_front(unrated, mean, deviation, chance, fitting, self.problem.budget_ms, n)]
 
     def _describe(self, candidates: Sequence[Candidate]) -> Described:
-        """Return choices, multiply-accumulates, parameters and latencies, which are all known before an evaluation."""
+        """Return choices, multiply-accumulates, parameters and latencies, which are all known before an evaluation.
+
+        Work is counted in the network that an engine runs: what is multiplied by zero learns nothing.
+        """
         fresh = [candidate for candidate in candidates if candidate.graph_key not in self._work]
-        costs = graph_costs([self._graph(candidate.architecture) for candidate in fresh])[:, _WORK]
+        costs = graph_costs([self.problem.space.graph(candidate.architecture, GraphView.OPTIMISED) for candidate in fresh])[:, _WORK]
         self._work |= {candidate.graph_key: row for candidate, row in zip(fresh, costs, strict=True)}
         work = np.array([self._work[candidate.graph_key] for candidate in candidates], dtype=np.float64)
         codes = np.array([candidate.architecture.code for candidate in candidates], dtype=np.int64)

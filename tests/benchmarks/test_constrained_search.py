@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from benchmarks.constrained_budgets import missing_seeds, summarise
-from benchmarks.constrained_fronts import best_so_far, first_at_least, hypervolume_so_far, summarise_fronts, without_chance
+from benchmarks.constrained_fronts import best_so_far, first_at_least, hypervolume_so_far, steps_of, summarise_fronts, without_chance
 from benchmarks.device_table import DeviceTable
 from benchmarks.knapsack import most_within
 from benchmarks.table_oracle import TableQuality, TransferPredictor, TruthOracle
@@ -38,6 +38,7 @@ def test_progress_is_that_of_networks_that_truly_fit():
     assert progress == [300.0, 300.0, 2 * 50.0 + 4 * 60.0, 2 * 55.0 + 4 * 60.0]
     assert first_at_least(progress, 340.0) == 3
     assert first_at_least(progress, 400.0) is None
+    assert steps_of(progress) == [(1, 300.0), (3, 340.0), (4, 350.0)]
 
 
 def test_a_goal_that_was_not_reached_counts_as_all_that_was_tried():
