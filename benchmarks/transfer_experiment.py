@@ -36,7 +36,8 @@ class TransferExperiment:
 
     Attributes:
         networks: Networks that were measured on all platforms.
-        samples: How many are sampled; ``all``, four fifths, comes besides.
+        samples: How many are sampled.
+        has_all: Whether four fifths of the networks are sampled too.
         n_seeds: Draws of the samples.
         n_compared: Draws for all but :data:`OURS`.
         methods: Of :data:`METHODS`.
@@ -47,6 +48,7 @@ class TransferExperiment:
 
     networks: MeasuredNetworks
     samples: Sequence[int]
+    has_all: bool
     n_seeds: int
     n_compared: int
     methods: Sequence[str]
@@ -57,7 +59,7 @@ class TransferExperiment:
     def judge(self, platform: Platform) -> dict[str, dict[str, Result]]:
         """Return the errors on a platform, by number of samples and by method."""
         n_all = round(ALL_SHARE * len(self.networks))
-        sizes = {**{str(n): n for n in self.samples if n < n_all}, ALL: n_all}
+        sizes = {**{str(n): n for n in sorted(self.samples) if n < n_all}, **({ALL: n_all} if self.has_all else {})}
         found: dict[str, dict[str, Result]] = {label: {} for label in sizes}
         for method in self._methods(platform):
             for label, n in sizes.items():

@@ -66,6 +66,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--leave-out", nargs="+", default=[], help="platforms to learn (default: each)")
     parser.add_argument("--methods", nargs="*", default=METHODS, choices=METHODS)
     parser.add_argument("--samples", type=int, nargs="+", default=[10, 20, 32, 100, 200, 300])
+    parser.add_argument("--skip-all", action="store_true", help="leave out four fifths of the networks, which take longest to learn from")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--compared-seeds", type=int, default=3, help="of all methods but few_shot")
     parser.add_argument("--with-probes", action="store_true", help="operator probes are sampled and predicted too")
@@ -92,7 +93,15 @@ def _experiment(networks: MeasuredNetworks, arguments: argparse.Namespace) -> Tr
     nnlp = NnlpTransfer(networks, targets, *numbers, FOLDER / "transfer_nnlp" / setting) if targets else None
     cells = Cells(None if arguments.quick else arguments.cells, not arguments.finished)
     return TransferExperiment(
-        networks, arguments.samples, arguments.seeds, arguments.compared_seeds, arguments.methods, nnlp, arguments.nnlp_samples, cells
+        networks,
+        arguments.samples,
+        not arguments.skip_all,
+        arguments.seeds,
+        arguments.compared_seeds,
+        arguments.methods,
+        nnlp,
+        arguments.nnlp_samples,
+        cells,
     )
 
 

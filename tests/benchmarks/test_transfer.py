@@ -83,13 +83,13 @@ def test_features_do_not_depend_on_the_platform_left_out(tables: list[LatencyTab
 
 def test_platforms_are_learned_and_finished_parts_are_kept(networks: MeasuredNetworks, tmp_path) -> None:
     cells = Cells(tmp_path / "cells.jsonl")
-    found = TransferExperiment(networks, [12], 2, 1, METHODS, None, [], cells).judge(PLATFORMS[2])
+    found = TransferExperiment(networks, [12], True, 2, 1, METHODS, None, [], cells).judge(PLATFORMS[2])
     assert set(found) == {"12", ALL}
     assert set(found["12"]) == set(METHODS)
     assert set(found[ALL]) == {RANDOM, ALONE, TABLE}
     assert found["12"][OURS]["mape"] < 3.0
     assert found["12"][OURS]["n_seeds"] == 2
-    again = TransferExperiment(networks, [12], 2, 1, METHODS, None, [], Cells(cells.path, runs=False)).judge(PLATFORMS[2])
+    again = TransferExperiment(networks, [12], True, 2, 1, METHODS, None, [], Cells(cells.path, runs=False)).judge(PLATFORMS[2])
     assert again == found
 
 
