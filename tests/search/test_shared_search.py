@@ -40,8 +40,8 @@ def test_two_processes_share_a_study_and_lose_nothing(url, tmp_path):
 def test_killed_at_random_moments_it_goes_on_and_loses_nothing(url, tmp_path):
     found = kill(url, tmp_path, n_kills=4)
     assert found["n_running"] == found["n_lost"] == 0
-    # Killed in the milliseconds between the end of an evaluation and its trial, it is rated again.
-    assert found["n_twice"] <= 1
+    # Killed in the milliseconds between the end of an evaluation and its trial, it is rated again: once a kill at most.
+    assert found["n_twice"] <= found["n_kills"]
     assert found["n_rated"] - found["n_twice"] == found["n_kept"] >= 5
 
 
