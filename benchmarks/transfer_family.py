@@ -125,13 +125,8 @@ def _predict_by_table(table: LatencyTable, folds: Rows, n: int) -> Prediction:
         support, held = _sample(folds, fold, n)
         samples = LatencyTable(table.platform, 1, [table.graphs[i] for i in support], table.latency_ms[support])
         answer = untrained("operator_linear", {}).fit([samples]).predict([table.graphs[i] for i in held], table.platform)
-<<<<<<< HEAD
-        columns[:, held] = answer.latency_ms, answer.low_ms, answer.high_ms
-    return Prediction(columns[0], columns[1], columns[2], np.zeros(len(table), dtype=bool), COVERAGE)
-=======
         latency_ms[held], low_ms[held], high_ms[held] = answer.latency_ms, answer.low_ms, answer.high_ms
     return Prediction(latency_ms, low_ms, high_ms, np.zeros(len(table), dtype=bool), COVERAGE)
->>>>>>> transfer3
 
 
 def _sample(folds: Rows, fold: int, n: int) -> tuple[Rows, Rows]:
