@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.optimize import nnls
 from torch import Tensor
 from torch.nn.functional import huber_loss
 
 from nnlqp_nas.core import InvalidSettingError, LatencyTable, ModelGraph, Platform
+from nnlqp_nas.transfer.rate_fit import LEAST_SHARE, fit_rates
 
 from .kernel_gnn_network import ColourBatch, KernelGnnNetwork
 from .torch_training import TorchTraining
@@ -32,11 +32,6 @@ LEAST_SPREAD = 0.3
 RATE_DECAY = 1e-2
 RESIDUAL_DECAY = 0.02
 HUBER = 0.1
-LEAST_SHARE = 0.001
-"""Least share of the latency that a platform's rooflines give to launches, FLOPs and bytes each when training starts."""
-
-RELATIVE_NOISE, PRIOR_DEVIATION, LEAST_FACTOR = 0.1, 0.5, 0.02
-"""Of the start: how far rooflines miss a latency, how far a kind's rates lie from those of all kinds, and how far below at most."""
 
 
 @dataclass(frozen=True)
@@ -214,10 +209,7 @@ def start_rates(network: KernelGnnNetwork, lessons: Sequence[Lesson]) -> None:
 
 
 def roofline(work: NDArray[np.float64], latency_ms: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:
-    """Fit launch, FLOP and byte rates by non-negative least squares on the relative error.
-
-    First one rate of each for all kernels; then rates for every slot with a normal prior around those, so that
-    a slot of which little was seen keeps them.
+    """Fit launch, FLOP and byte rates for every slot; see :func:`nnlqp_nas.transfer.fit_rates`.
 
     Args:
         work: Shape (graphs, N_SLOTS, N_RATES).
@@ -226,16 +218,8 @@ def roofline(work: NDArray[np.float64], latency_ms: NDArray[np.float64]) -> tupl
     Returns:
         Rates, shape (N_SLOTS, N_RATES), milliseconds a unit, and what a run costs besides, milliseconds; all above 0.
     """
-    relative = work / latency_ms[:, None, None]
-    total = relative.sum(1)
-    scale = np.maximum(total.mean(0), 1e-30)
-    common = np.maximum(nnls(total / scale, np.ones(len(total)))[0], LEAST_SHARE) / scale
-    shares = (relative * common).reshape(len(relative), -1)
-    stiffness = RELATIVE_NOISE / PRIOR_DEVIATION
-    system = np.vstack([shares, stiffness * np.eye(shares.shape[1])])
-    target = np.concatenate([np.ones(len(shares)), np.full(shares.shape[1], stiffness)])
-    factors = np.maximum(nnls(system, target)[0], LEAST_FACTOR)
-    return common * factors.reshape(work.shape[1:]), LEAST_SHARE * float(latency_ms.min())
+    common, factors = fit_rates(work / latency_ms[:, None, None])
+    return common * factors, LEAST_SHARE * float(latency_ms.min())
 
 
 @torch.no_grad()

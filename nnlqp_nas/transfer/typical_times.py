@@ -7,19 +7,13 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
-from scipy.optimize import nnls
 
 from .feature_group import FeatureGroup, Matrix
 from .graph_features import GraphWork
+from .rate_fit import fit_rates
 from .variant_spread import VariantSpread
 
 TIMES, TIME_SHARES, KIND_TIMES, OPERATOR_TIMES = "times", "time_shares", "kind_times", "operator_times"
-
-LEAST_SHARE = 0.001
-"""Least share of a latency that launches, FLOPs and bytes each are given."""
-
-RELATIVE_NOISE, PRIOR_DEVIATION, LEAST_FACTOR = 0.1, 0.5, 0.02
-"""How far the rates miss a latency, how far a variant's rates lie from those of all operators, and how far below at most."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +48,7 @@ class TypicalTimes:
         variants, is_variant = work.variants
         typical_ms = np.exp(log_latency.mean(1))
         relative = np.stack([(work.counts * work.work[:, i]) @ is_variant for i in range(3)], axis=2) / typical_ms[:, None, None]
-        common, factors = _fit(relative)
+        common, factors = fit_rates(relative)
         rates = common * factors
         share = _shares(work, dict(zip(variants, rates, strict=True)), common)
         spreads = [VariantSpread.learn(FeatureGroup(named, share @ is_one), log_latency) for named, is_one in (work.variants, work.kinds)]
@@ -84,22 +78,3 @@ def _shares(work: GraphWork, rates: Mapping[str, Matrix], common: Matrix) -> Mat
     of_variant = np.stack([rates.get(variant, common) for variant in variants])
     time = work.counts * (work.work * (is_variant @ of_variant)).sum(1)
     return np.asarray(time / np.maximum(time.sum(1, keepdims=True), np.finfo(float).tiny), dtype=np.float64)
-
-
-def _fit(relative: Matrix) -> tuple[Matrix, Matrix]:
-    """Fit rates of all operators, then factors by variant with a normal prior around 1.
-
-    Args:
-        relative: float64, shape (n, variants, 3): work over latency.
-
-    Returns:
-        float64, shape (3,), and float64, shape (variants, 3).
-    """
-    total = relative.sum(1)
-    scale = np.maximum(total.mean(0), np.finfo(float).tiny)
-    common = np.maximum(nnls(total / scale, np.ones(len(total)))[0], LEAST_SHARE) / scale
-    shares = (relative * common).reshape(len(relative), -1)
-    stiffness = RELATIVE_NOISE / PRIOR_DEVIATION
-    system = np.vstack([shares, stiffness * np.eye(shares.shape[1])])
-    target = np.concatenate([np.ones(len(shares)), np.full(shares.shape[1], stiffness)])
-    return common, np.maximum(nnls(system, target)[0], LEAST_FACTOR).reshape(relative.shape[1:])
