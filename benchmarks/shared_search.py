@@ -109,18 +109,23 @@ def _judge(url: str, path: Path) -> dict[str, Any]:
     """Compare what the processes wrote down with what the storage holds.
 
     Returns:
-        ``n_rated``: evaluations that ended; ``n_kept``: networks with an accuracy in the storage; ``n_lost``: of those that ended, those
-        that the storage has not; ``n_twice``: evaluations that ended though the network had been rated, which is
-        possible for one that was killed between its end and its trial; ``n_running``: trials that nobody finished.
+        ``n_rated``: evaluations that ended; ``n_kept``: networks with an accuracy in the storage; ``n_lost``: of those that ended,
+        those that the storage has not; ``n_twice``: evaluations that ended though the network had been rated; ``n_needless``: of those,
+        the ones of which the process that had rated the network went on, and was not killed before the accuracy could
+        be kept; ``n_running``: trials that nobody finished.
     """
     trials = _trials(url)
     kept = {trial.user_attrs["architecture"] for trial in trials if trial.state.name == "COMPLETE"}
-    ended = [line.split()[2] for line in _lines(path, "end")]
+    ends = _lines(path, "end")
+    ended = [line.split()[2] for line in ends]
+    last_words = {line.split()[1]: line for line in _lines(path, "begin", "end", "found")}
+    rated_again = [line for i, line in enumerate(ends) if ended[i] in ended[i + 1 :]]
     return {
         "n_rated": len(ended),
         "n_kept": len(kept),
         "n_lost": len(set(ended) - kept),
         "n_twice": len(ended) - len(set(ended)),
+        "n_needless": sum(last_words[line.split()[1]] != line for line in rated_again),
         "n_running": sum(trial.state.name == "RUNNING" for trial in trials),
         "n_trials": len(trials),
     }
@@ -140,9 +145,9 @@ def _n_complete(url: str) -> int:
     return sum(trial.state.name == "COMPLETE" for trial in _trials(url))
 
 
-def _lines(path: Path, word: str) -> list[str]:
+def _lines(path: Path, *words: str) -> list[str]:
     lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-    return [line for line in lines if line.startswith(f"{word} ")]
+    return [line for line in lines if line.split(" ", 1)[0] in words]
 
 
 def _start(url: str, path: Path, n_trials: int, seconds: float, n_workers: int = 1) -> subprocess.Popen[str]:

@@ -30,7 +30,7 @@ def url(request, tmp_path):
 def test_two_processes_share_a_study_and_lose_nothing(url, tmp_path):
     found = share(url, tmp_path)
     assert found["n_rated"] == found["n_kept"] == 40
-    assert (found["n_lost"], found["n_twice"], found["n_running"]) == (0, 0, 0)
+    assert (found["n_lost"], found["n_twice"], found["n_needless"], found["n_running"]) == (0, 0, 0, 0)
     assert len(found["n_by_process"]) == 2
     assert found["found"] == [40, 40]
 
@@ -40,7 +40,8 @@ def test_two_processes_share_a_study_and_lose_nothing(url, tmp_path):
 def test_killed_at_random_moments_it_goes_on_and_loses_nothing(url, tmp_path):
     found = kill(url, tmp_path, n_kills=4)
     assert found["n_running"] == found["n_lost"] == 0
-    # Killed in the milliseconds between the end of an evaluation and its trial, it is rated again: once a kill at most.
+    # Rated again is only what its process was killed right behind, before the accuracy could be kept.
+    assert found["n_needless"] == 0
     assert found["n_twice"] <= found["n_kills"]
     assert found["n_rated"] - found["n_twice"] == found["n_kept"] >= 5
 
