@@ -95,11 +95,12 @@ def part(table: LatencyTable, rows: Iterable[int]) -> LatencyTable:
 
 def split(table: LatencyTable, share: float, seed: int) -> tuple[LatencyTable, LatencyTable]:
     """Return the training and the test networks; a network is on the same side in every table and for every platform."""
-    is_test = np.array([_place(graph.key, seed) < share for graph in table.graphs])
+    is_test = np.array([place_of(graph.key, seed) < share for graph in table.graphs])
     return part(table, np.flatnonzero(~is_test)), part(table, np.flatnonzero(is_test))
 
 
-def _place(key: str, seed: int) -> float:
+def place_of(key: str, seed: int) -> float:
+    """Return where a network stands in the order of a seed, from 0 to 1; the first ones test."""
     digest = hashlib.blake2b(f"{seed}:{key}".encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big") / 2.0**64
 

@@ -2,8 +2,9 @@
 
     NNLQP_NAS_DATA=<folder of the published tables> python -m benchmarks.multi_platform [--quick] [--json] [--rows FILE]...
 
-A fifth of the networks tests, the same ones on every platform and at every batch size; the project's own predictor and NNLP learn from
-the rest, each one network for all platforms. The noise floor of a platform is what a predictor that knew every network's
+A fifth of the networks of every family tests, the same ones on every platform, at every batch size and for every seed, which draws the
+training; the project's own predictor and NNLP learn from the rest and from operator probes, which are no family and do not test, each one
+network for all platforms. The noise floor of a platform is what a predictor that knew every network's
 mean would still miss a single pass by, told by the repeats of benchmarks.repeatability. A second part trains and tests on
 NNLQP's own GTX 1660 latencies with the split that came with them; it is left out where NNLQP_NAS_DATA is not set.
 """
@@ -28,11 +29,12 @@ from nnlqp_nas.datasets.nnlqp_labels import read_gtx1660
 from nnlqp_nas.datasets.published import tables_directory
 
 from .evaluation import NNLP, OURS, Cells, Result, average, digest_of, draw, joined, learn_and_judge, over_seeds, print_table, split
+from .measured_networks import PROBES
 from .record import RESULTS, record
 from .unseen_structure import QUICK_SETTINGS, Settings
 
 METHODS = (OURS, NNLP)
-TESTED = 0.2
+TESTED, TEST_SEED = 0.2, 0
 AVERAGE, GTX1660 = "average", "NNLQP's GTX 1660"
 
 FEWEST = 10
@@ -63,7 +65,8 @@ def main() -> None:
         "networks": {_name(tables_on): sum(map(len, tables_on)) for tables_on in _by_platform(tables)},
         "data": digest_of(tables),
         "seeds": list(range(n_seeds)),
-        "split": f"{TESTED:.0%} of the networks of every family test, the same ones everywhere; {GTX1660}: its own 1,800 and 200",
+        "split": f"{TESTED:.0%} of the networks of every family test, the same ones everywhere and for every seed; operator probes are "
+        f"learned from alone; {GTX1660}: its own 1,800 and 200",
         "methods": list(methods),
         "noise_floor_mape": floors,
         "summary": summary,
@@ -80,11 +83,11 @@ def main() -> None:
 def run(tables: Sequence[LatencyTable], methods: Sequence[str], n_seeds: int, cells: Cells, settings: Settings) -> dict[str, Any]:
     """Return the metrics by method and platform, mean and deviation over seeds."""
     found: dict[str, dict[str, list[Result]]] = {}
+    parts = [split(table, 0.0 if table.domain == PROBES else TESTED, TEST_SEED) for table in tables]
+    train = [learned for learned, _ in parts if len(learned)]
+    tests = {_name(tests_on): joined(tests_on) for tests_on in _by_platform([test for _, test in parts if len(test)])}
     for method in methods:
         for seed in range(n_seeds):
-            parts = [split(table, TESTED, seed) for table in tables]
-            train = [learned for learned, _ in parts if len(learned)]
-            tests = {_name(tests_on): joined(tests_on) for tests_on in _by_platform([test for _, test in parts if len(test)])}
             for name, judged in _cell(cells, "platforms", method, seed, settings.get(method, {}), train, tests).items():
                 for platform, result in judged.items():
                     found.setdefault(name, {}).setdefault(platform, []).append(result)

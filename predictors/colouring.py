@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 
 from nnlqp_nas.core import ModelGraph, Operator
 
+from .subsampling import subsampling
+
 _Ints = NDArray[np.int64]
 _Hashes = NDArray[np.uint64]
 
@@ -42,7 +44,8 @@ class Colouring:
     """The colours of a batch of graphs.
 
     Attributes:
-        operators: One operator a colour of round 0.
+        operators: One operator a colour of round 0 ...
+        strides: int64, shape (operators,): ... and the stride at which its readers read it, see :mod:`.subsampling`.
         rounds: The rounds of message passing, first to last.
         graph_of: int64, shape (pairs,), sorted: a graph ...
         colour_of: int64, shape (pairs,): ... has this colour of the last round ...
@@ -51,6 +54,7 @@ class Colouring:
     """
 
     operators: tuple[Operator, ...]
+    strides: _Ints
     rounds: tuple[Round, ...]
     graph_of: _Ints
     colour_of: _Ints
@@ -68,8 +72,8 @@ class Colouring:
 def colour(graphs: Sequence[ModelGraph], n_rounds: int) -> Colouring:
     """Refine the colours of all nodes of ``graphs`` together, ``n_rounds`` times."""
     sizes = np.fromiter(map(len, graphs), np.int64, len(graphs))
-    operators, colours = _distinct_operators(graphs)
     source, target = edges_of(graphs, sizes)
+    operators, strides, colours = _distinct_operators(graphs, source, target)
     rounds = []
     n_colours = len(operators)
     for _ in range(n_rounds):
@@ -77,17 +81,28 @@ def colour(graphs: Sequence[ModelGraph], n_rounds: int) -> Colouring:
         rounds.append(step)
     graph_of_node = np.repeat(np.arange(len(graphs)), sizes)
     pairs, count = np.unique(graph_of_node * n_colours + colours, return_counts=True)
-    return Colouring(operators, tuple(rounds), pairs // n_colours, pairs % n_colours, count, len(graphs))
+    return Colouring(operators, strides, tuple(rounds), pairs // n_colours, pairs % n_colours, count, len(graphs))
 
 
-def _distinct_operators(graphs: Sequence[ModelGraph]) -> tuple[tuple[Operator, ...], _Ints]:
-    """Return the operators of all graphs, each once, in the order in which they come, and int64, shape (nodes,), each node's."""
+def _distinct_operators(graphs: Sequence[ModelGraph], source: _Ints, target: _Ints) -> tuple[tuple[Operator, ...], _Ints, _Ints]:
+    """Return what differs among the nodes of all graphs, each once, in the order in which it comes, and each node's place there.
+
+    Returns:
+        The operators, int64, shape (operators,), the strides at which they are read, and int64, shape (nodes,), the places.
+    """
     nodes = list(chain.from_iterable([graph.operators for graph in graphs]))
-    _, first, place = np.unique(np.concatenate([graph.digests for graph in graphs]), return_index=True, return_inverse=True)
+    digests = np.concatenate([graph.digests for graph in graphs])
+    strides = subsampling(digests, nodes, source, target)
+    _, first, place = np.unique(names_of(digests, strides), return_index=True, return_inverse=True)
     order = np.argsort(first)
     rank = np.empty_like(order)
     rank[order] = np.arange(len(order))
-    return tuple([nodes[node] for node in first[order].tolist()]), rank[place]
+    return tuple([nodes[node] for node in first[order].tolist()]), strides[first[order]], rank[place]
+
+
+def names_of(digests: _Hashes, strides: _Ints) -> _Hashes:
+    """Return uint64, shape (nodes,): equal where operator and stride of the readers are."""
+    return digests ^ _mix((strides - 1).astype(np.uint64))
 
 
 def edges_of(graphs: Sequence[ModelGraph], sizes: _Ints) -> tuple[_Ints, _Ints]:

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn.functional import huber_loss
 
 from nnlqp_nas.core import InvalidSettingError, LatencyTable, ModelGraph, Platform
-from nnlqp_nas.transfer.rate_fit import LEAST_SHARE, fit_rates
+from nnlqp_nas.transfer.rate_fit import fit_rates
 
 from .kernel_gnn_network import ColourBatch, KernelGnnNetwork
 from .torch_training import TorchTraining
@@ -29,8 +29,11 @@ WARMING = 0.15
 LEAST_SPREAD = 0.3
 """Rare traits are not blown up to unit variance."""
 
+OVERHEAD_SHARE = 0.3
+"""Share of the shortest latency of a platform that every run is taken to cost, whatever it computes; it is learned from there."""
+
 RATE_DECAY = 1e-2
-RESIDUAL_DECAY = 0.02
+RESIDUAL_DECAY = 0.002
 HUBER = 0.1
 
 
@@ -219,7 +222,7 @@ def roofline(work: NDArray[np.float64], latency_ms: NDArray[np.float64]) -> tupl
         Rates, shape (N_SLOTS, N_RATES), milliseconds a unit, and what a run costs besides, milliseconds; all above 0.
     """
     common, factors = fit_rates(work / latency_ms[:, None, None])
-    return common * factors, LEAST_SHARE * float(latency_ms.min())
+    return common * factors, OVERHEAD_SHARE * float(latency_ms.min())
 
 
 @torch.no_grad()

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from nnlqp_nas.core import ModelGraph, Operator
 
-from .colouring import Colouring, Round, edges_of, signatures
+from .colouring import Colouring, Round, edges_of, names_of, signatures
+from .subsampling import subsampling
 
 _Ints = NDArray[np.int64]
 _NONE: _Ints = np.zeros(0, dtype=np.int64)
@@ -23,6 +24,7 @@ class Neighbourhoods:
 
     Attributes:
         operators: Of the nodes.
+        strides: int64, shape (nodes,), at which the readers of each read it, see :mod:`.subsampling`.
         starts: int64, shape (graphs,), the first node of each graph.
         sizes: int64, shape (graphs,), its number of nodes.
         source: int64, shape (edges,), a node ...
@@ -33,6 +35,7 @@ class Neighbourhoods:
     """
 
     operators: Sequence[Operator]
+    strides: _Ints
     starts: _Ints
     sizes: _Ints
     source: _Ints
@@ -45,11 +48,13 @@ class Neighbourhoods:
         """Name the nodes of at least one graph."""
         sizes = np.fromiter(map(len, graphs), np.int64, len(graphs))
         source, target = edges_of(graphs, sizes)
-        names = np.concatenate([graph.digests for graph in graphs])
+        operators = graphs[0].operators if len(graphs) == 1 else list(chain.from_iterable([graph.operators for graph in graphs]))
+        digests = np.concatenate([graph.digests for graph in graphs])
+        strides = subsampling(digests, operators, source, target)
+        names = names_of(digests, strides)
         for _ in range(n_rounds):
             names = signatures(names, source, target)
-        operators = graphs[0].operators if len(graphs) == 1 else list(chain.from_iterable([graph.operators for graph in graphs]))
-        return cls(operators, np.cumsum(sizes) - sizes, sizes, source, target, names, n_rounds)
+        return cls(operators, strides, np.cumsum(sizes) - sizes, sizes, source, target, names, n_rounds)
 
     def colouring(self, nodes: _Ints) -> Colouring:
         """Return a colouring whose last round has one colour a node of ``nodes``, in their order, and counts no graph.
@@ -75,4 +80,4 @@ class Neighbourhoods:
             )
             nodes = before
         operators = tuple([self.operators[node] for node in nodes.tolist()])
-        return Colouring(operators, tuple(reversed(rounds)), _NONE, _NONE, _NONE, 0)
+        return Colouring(operators, self.strides[nodes], tuple(reversed(rounds)), _NONE, _NONE, _NONE, 0)

@@ -11,11 +11,15 @@ from nnlqp_nas.graphs import operator_cost
 KINDS = (
     "conv",
     "conv_3x3",
+    "conv_strided",
     "conv_stem",
     "conv_pointwise",
+    "conv_pointwise_strided",
     "conv_depthwise",
+    "conv_depthwise_5x5",
     "conv_depthwise_large",
     "conv_depthwise_strided",
+    "conv_depthwise_large_strided",
     "conv_grouped",
     "linear",
     "matmul",
@@ -137,8 +141,8 @@ _ON_LAST_AXIS = frozenset({"MatMul", "Gemm", "Softmax", "LayerNormalization", "G
 LEAST_FILLED = 8
 """Input channels below which a convolution is a network's first one: no engine fills its vectors with them."""
 
-LARGEST_TUNED = 5
-"""Depthwise window up to which engines have kernels of their own; beyond, some fall back to one that is many times slower."""
+SMALLEST_TUNED, LARGEST_TUNED = 3, 5
+"""Depthwise windows that engines have kernels of their own for; beyond, some fall back to one that is many times slower."""
 
 
 @lru_cache(maxsize=1 << 16)
@@ -152,20 +156,36 @@ def kind_of(operator: Operator) -> str:
 def _conv_kind(operator: Operator) -> str:
     groups = operator.attribute("group", 1)
     kernel = operator.weights[0][2:] if operator.weights else ()
+    is_strided = max(strides_of(operator)) > 1
     if groups != 1:
-        return _depthwise_kind(operator, kernel) if groups == operator.inputs[0][1] else "conv_grouped"
+        return _depthwise_kind(kernel, is_strided) if groups == operator.inputs[0][1] else "conv_grouped"
     if operator.inputs[0][1] < LEAST_FILLED:
         return "conv_stem"
-    if all(size == 1 for size in kernel):
-        return "conv_pointwise"
-    is_winograd = kernel == (3, 3) and max(_sizes(operator, "strides")) == 1 and max(_sizes(operator, "dilations")) == 1
-    return "conv_3x3" if is_winograd else "conv"
+    if is_pointwise(operator):
+        return "conv_pointwise_strided" if is_strided else "conv_pointwise"
+    if is_strided:
+        return "conv_strided"
+    return "conv_3x3" if kernel == (3, 3) and max(_sizes(operator, "dilations")) == 1 else "conv"
 
 
-def _depthwise_kind(operator: Operator, kernel: Shape) -> str:
-    if max(kernel, default=1) > LARGEST_TUNED:
-        return "conv_depthwise_large"
-    return "conv_depthwise_strided" if max(_sizes(operator, "strides")) > 1 else "conv_depthwise"
+def _depthwise_kind(kernel: Shape, is_strided: bool) -> str:
+    size = max(kernel, default=1)
+    if size > LARGEST_TUNED:
+        return "conv_depthwise_large_strided" if is_strided else "conv_depthwise_large"
+    if is_strided:
+        return "conv_depthwise_strided"
+    return "conv_depthwise_5x5" if size > SMALLEST_TUNED else "conv_depthwise"
+
+
+def is_pointwise(operator: Operator) -> bool:
+    """Whether an operator is an ungrouped convolution of single pixels, strided or not."""
+    is_ungrouped = operator.op_type == "Conv" and operator.attribute("group", 1) == 1
+    return is_ungrouped and bool(operator.weights) and all(size == 1 for size in operator.weights[0][2:])
+
+
+def strides_of(operator: Operator) -> tuple[int, ...]:
+    """Return the strides of an operator, (1,) of one that has none."""
+    return _sizes(operator, "strides")
 
 
 def _log2(value: float) -> float:
@@ -207,7 +227,7 @@ def measures(operator: Operator, batch_size: int) -> tuple[float, ...]:
         _log2(math.prod(source) / max(channels_in, 1)),
         _log2(math.prod(operator.output) / max(channels_out, 1)),
         _log2(math.prod(_sizes(operator, "kernel_shape"))),
-        _log2(_sizes(operator, "strides")[0]),
+        _log2(strides_of(operator)[0]),
         _log2(groups if isinstance(groups, int) else 1),
         _log2(batch_size),
     )

@@ -19,20 +19,24 @@ N_ROUNDS = 2
 
 N_DEGREES = 2
 _N_FAR = N_KINDS + 1
-N_SURROUNDINGS = 3 * N_FEATURES + N_DEGREES + 4 * _N_FAR
+N_OWN = N_FEATURES + 1
+"""An operator's own features, and the logarithm of the stride at which its readers read it."""
+
+N_SURROUNDINGS = 3 * N_OWN + N_DEGREES + 4 * _N_FAR
 """Own features; means over what is read and over the readers; how many of both; kinds and number two edges away, in all four directions."""
 
 _CONVOLUTION = len(KINDS) + list(GROUPS).index("convolution")
 _Numbers = NDArray[np.float32]
 
 
-def surroundings(colouring: Colouring, own: _Numbers) -> _Numbers:
+def surroundings(colouring: Colouring, features: _Numbers) -> _Numbers:
     """Return float32, shape (colours of the last round, N_SURROUNDINGS), of a colouring of ``N_ROUNDS`` rounds.
 
     Args:
         colouring: Of some networks.
-        own: float32, shape (operators of the colouring, N_FEATURES).
+        features: float32, shape (operators of the colouring, N_FEATURES).
     """
+    own = np.column_stack([features, np.log2(colouring.strides, dtype=np.float32)])
     first, second = colouring.rounds
     n = len(first.own)
     (read, n_read), (reader, n_readers) = _mean(own, first.reads, n), _mean(own, first.read_by, n)
@@ -48,8 +52,8 @@ def follows_alone(numbers: _Numbers) -> NDArray[np.bool_]:
 
     Engines compute such an activation or sum with the convolution before it, and it costs next to nothing.
     """
-    reads_convolutions = numbers[:, N_FEATURES + _CONVOLUTION] > 0.0
-    n_readers_of_read = numbers[:, 3 * N_FEATURES + N_DEGREES + 2 * _N_FAR - 1]
+    reads_convolutions = numbers[:, N_OWN + _CONVOLUTION] > 0.0
+    n_readers_of_read = numbers[:, 3 * N_OWN + N_DEGREES + 2 * _N_FAR - 1]
     return np.asarray(reads_convolutions & (n_readers_of_read <= 1.0 + 1e-6))
 
 

@@ -69,13 +69,13 @@ def _campaign(settings: Any, folder: Path) -> Iterator[Campaign]:
         artefacts = held.enter_context(Artefacts(n_kept=2))
         yield Campaign(
             _members(settings),
-            [_backend(name, settings.cores, artefacts, held) for name in settings.platforms],
+            [campaign_backend(name, settings.cores, artefacts, held) for name in settings.platforms],
             folder / "journal.jsonl",
             protocol,
             settings.batch_size,
             settings.seed,
             settings.n_rounds,
-            _references(settings.n_references),
+            reference_set(settings.n_references),
             settings.reference_every_s,
         )
 
@@ -86,13 +86,15 @@ def _members(settings: Any) -> list[Member]:
     return [member for name, n in settings.campaign.items() for member in draw_members(name, n, settings.seed, _SETTINGS.get(name, ({},)))]
 
 
-def _references(n: int) -> list[Member]:
+def reference_set(n: int) -> list[Member]:
+    """Return the networks that tell a machine's drift, the same on every machine."""
     from ..datasets.members import draw_members
 
     return [draw_members(name, 1, _REFERENCE_SEED)[0] for name in _REFERENCE_FAMILIES[:n]]
 
 
-def _backend(name: str, cores: Any, artefacts: Artefacts, held: ExitStack) -> MeasurementBackend:
+def campaign_backend(name: str, cores: Any, artefacts: Artefacts, held: ExitStack) -> MeasurementBackend:
+    """Return the backend of a platform, which shares files with others and forks from one interpreter while ``held`` is open."""
     from ..backends import IsolatedBackend
     from ..measurable import available_backend
     from ..platform_status import resolve_platform

@@ -8,9 +8,11 @@ import torch
 from nnlqp_nas.core import ModelGraph
 from nnlqp_nas.predictors.colouring import colour
 from nnlqp_nas.predictors.kernel_gnn_network import ColourBatch, KernelGnnNetwork
-from nnlqp_nas.predictors.operator_features import N_FEATURES, N_KINDS, features
+from nnlqp_nas.predictors.operator_features import N_KINDS, features
+from nnlqp_nas.predictors.surroundings import N_OWN
 
 from .conftest import draw_graphs
+from .test_subsampling import strides_one_by_one
 
 
 def _mean(values: list[np.ndarray], width: int) -> np.ndarray:
@@ -19,13 +21,14 @@ def _mean(values: list[np.ndarray], width: int) -> np.ndarray:
 
 def _node_by_node(graph: ModelGraph, batch_size: int) -> np.ndarray:
     """Means over neighbours as papers write them: every node of the graph for itself."""
-    own = [np.array(features(operator, batch_size)) for operator in graph.operators]
     readers: list[list[int]] = [[] for _ in graph.operators]
     for node, sources in enumerate(graph.sources):
         for source in sources:
             readers[source].append(node)
-    read = [_mean([own[i] for i in sources], N_FEATURES) for sources in graph.sources]
-    reader = [_mean([own[i] for i in nodes], N_FEATURES) for nodes in readers]
+    strides = strides_one_by_one(graph)
+    own = [np.array([*features(operator, batch_size), np.log2(strides[i])]) for i, operator in enumerate(graph.operators)]
+    read = [_mean([own[i] for i in sources], N_OWN) for sources in graph.sources]
+    reader = [_mean([own[i] for i in nodes], N_OWN) for nodes in readers]
     degree = [np.log2([1.0 + len(sources), 1.0 + len(nodes)]) for sources, nodes in zip(graph.sources, readers, strict=True)]
     kinds = [np.concatenate([a[:N_KINDS], d[:1], b[:N_KINDS], d[1:]]) for a, b, d in zip(read, reader, degree, strict=True)]
     rows = []
