@@ -3,7 +3,7 @@
     python -m benchmarks.remeasure --core 1 --tested [--platform P]... [--passes N]
     python -m benchmarks.remeasure --keep
 
-Networks come in random order, with ``--tested`` only those that test in ``benchmarks.multi_platform``. Every one is measured once more, then
+Networks come in random order, with ``--tested`` only those that test in ``benchmarks.multi_platform``. Each is measured once more, then
 again those whose two fastest passes differ by more than 4 %. Passes are journaled under runs/remeasure, so that a killed run goes on.
 ``--keep`` measures nothing and writes the rows of the data set: the two fastest passes with their mean. The first pass and the later ones
 were taken in different sittings; the median ratio over all networks that were measured in both is taken for the machine's drift between

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from .kernel_gnn_network import LARGEST_RESIDUAL, KernelGnnNetwork
 
 _Floats = NDArray[np.float32]
+_FEWEST_ROWS = 16
 
 
 class NetworkArrays:
@@ -54,8 +55,12 @@ class NetworkArrays:
 
 
 def _product(x: _Floats, weights: torch.Tensor) -> _Floats:
-    # PyTorch's: a row is the same to the last bit whichever rows stand beside it, so that a price does not depend on the company.
-    return torch.matmul(torch.from_numpy(x), weights).numpy()
+    # PyTorch's: a row is the same to the last bit whichever rows stand beside it, so that a price does not depend on the company; but for
+    # products of very few rows, which are computed in another order.
+    n = x.shape[-2]
+    if n < _FEWEST_ROWS:
+        x = np.concatenate([x, np.zeros((*x.shape[:-2], _FEWEST_ROWS - n, x.shape[-1]), dtype=np.float32)], axis=-2)
+    return torch.matmul(torch.from_numpy(x), weights).numpy()[..., :n, :]
 
 
 def _silu(x: _Floats) -> _Floats:
