@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,12 +12,20 @@ from numpy.typing import NDArray
 
 from benchmarks.evaluation import digest_of
 from nnlqp_nas.core import InvalidSettingError, LatencyTable, ModelGraph, Platform
+from nnlqp_nas.datasets.latency_row import LatencyRow
 
 Times = NDArray[np.float64]
 Rows = NDArray[np.int64]
 
 PROBES = "operator_probes"
 LEAST = 30
+
+
+def only_repeated(rows: Sequence[LatencyRow]) -> list[LatencyRow]:
+    """Keep means of two passes and more, where a platform has some; rows whose passes did not agree are left out by ``tables_of``."""
+    is_mean = [len(json.loads(row.facts).get("pass_medians_ms", ())) > 1 for row in rows]
+    repeated = {row.platform for row, of_several in zip(rows, is_mean, strict=True) if of_several}
+    return [row for row, of_several in zip(rows, is_mean, strict=True) if of_several or row.platform not in repeated]
 
 
 @dataclass(frozen=True, eq=False)

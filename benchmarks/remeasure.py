@@ -98,7 +98,7 @@ def renewed(rows: Sequence[LatencyRow], passes: Sequence[Pass]) -> list[LatencyR
         raise InvalidSettingError(f"expected passes of one machine, got {sorted(hosts)}; measure on the one that took the rows")
     if not later:
         return []
-    slowness = float(np.median([ms / (first[one.row.identity].latency_ms or ms) for one, ms in later]))
+    slowness = float(np.median([ms / (first[one.row.identity].latency_ms or ms) for one, ms in later if one.number == 0]))
     together = [Pass(replace(one.row, latency_ms=ms / slowness), 1 + one.number) for one, ms in later]
     return average_passes([*(Pass(first[identity], 0) for identity in dict.fromkeys(one.row.identity for one, _ in later)), *together])
 

@@ -9,8 +9,9 @@ chooses its samples by ``select_support_set``'s rule. ``random samples`` does no
 networks but their graphs: each other platform is predicted from other networks; ``no pretraining`` knows no other platform. NNLP is
 pretrained on the other platforms and fine-tuned, or trained on the samples alone; it and the operator table take random samples, as
 NNLQP draws them (section 8.5 there). MAPE, Acc(10 %) and Spearman are over all networks of the platform that were not sampled; "all" takes
-four fifths. Networks that every platform measured count; operator probes, which are no networks, with ``--with-probes`` alone. Finished
-parts are kept.
+four fifths. Networks that every platform measured count; operator probes, which are no networks, with ``--with-probes`` alone.
+With ``--repeated`` only those count whose rows are means of passes that agree (``benchmarks.remeasure``), so that it is the method
+that errs, and not the labels. Finished parts are kept.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.evaluation import Cells, Result, print_table
-from benchmarks.measured_networks import MeasuredNetworks
+from benchmarks.measured_networks import MeasuredNetworks, only_repeated
 from benchmarks.record import RESULTS, record
 from benchmarks.transfer_experiment import METHODS, METRICS, TransferExperiment
 from benchmarks.transfer_nnlp import NnlpTransfer
@@ -38,7 +39,7 @@ def main() -> None:
     """Run the command line."""
     arguments = _parse()
     rows = read_rows(arguments.rows or sorted(MEASURED.glob("*.parquet")))
-    networks = MeasuredNetworks.of(tables_of(rows), arguments.with_probes)
+    networks = MeasuredNetworks.of(tables_of(only_repeated(rows) if arguments.repeated else rows), arguments.with_probes)
     experiment = _experiment(networks, arguments)
     platforms = [str(platform) for platform in networks.platforms if not arguments.leave_out or str(platform) in arguments.leave_out]
     found = {name: experiment.judge(Platform.parse(name)) for name in platforms}
@@ -52,12 +53,12 @@ def main() -> None:
         "mean": summary,
         "platforms": found,
     }
-    record("transfer_platform", result, arguments.quick, arguments.json)
+    record(arguments.name, result, arguments.quick, arguments.json)
     if not arguments.json:
         for metric, title in (("mape", "MAPE, %"), ("family_mape", "MAPE, %, mean of families"), ("acc10", "Acc(10 %), %")):
             print_table(f"{title}, mean of {len(found)} platforms left out", _by_method(summary), metric)
     if not arguments.quick:
-        draw_transfer(Path(__file__).parents[1] / "docs" / "transfer_platform.png", summary, found)
+        draw_transfer(Path(__file__).parents[1] / "docs" / f"{arguments.name}.png", summary, found)
 
 
 def _parse() -> argparse.Namespace:
@@ -70,6 +71,10 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--compared-seeds", type=int, default=3, help="of all methods but few_shot")
     parser.add_argument("--with-probes", action="store_true", help="operator probes are sampled and predicted too")
+    parser.add_argument(
+        "--repeated", action="store_true", help="only networks that were measured until two passes agreed, where there are some"
+    )
+    parser.add_argument("--name", default="transfer_platform", help="of the result that is kept, and of the picture")
     parser.add_argument("--nnlp", nargs="+", default=[], metavar="PLATFORM", help="platforms that NNLP learns (default: none)")
     parser.add_argument("--nnlp-samples", type=int, nargs="+", default=[32, 100, 300])
     parser.add_argument("--nnlp-networks", type=int, default=600, help="networks of its pretraining")
