@@ -54,7 +54,7 @@ class KernelGnnSettings:
     dropout: float = 0.05
     n_epochs: int = 60
     learning_rate: float = 4e-3
-    weight_decay: float = 0.03
+    weight_decay: float = 0.3
     n_graphs: int = 32
     n_far_folds: int = 0
 

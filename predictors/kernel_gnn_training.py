@@ -33,7 +33,7 @@ OVERHEAD_SHARE = 0.3
 """Share of the shortest latency of a platform that every run is taken to cost, whatever it computes; it is learned from there."""
 
 RATE_DECAY = 1e-2
-RESIDUAL_DECAY = 0.002
+RESIDUAL_DECAY = 0.02
 HUBER = 0.1
 
 
