@@ -52,7 +52,7 @@ class KernelGnnSettings:
     width: int = 32
     platform_width: int = 16
     dropout: float = 0.05
-    n_epochs: int = 60
+    n_epochs: int = 24
     learning_rate: float = 4e-3
     weight_decay: float = 0.3
     n_graphs: int = 32
