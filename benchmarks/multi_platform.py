@@ -60,7 +60,8 @@ def main() -> None:
     rows = read_rows(arguments.rows or sorted(MEASURED.glob("*.parquet")))
     tables = [table for table in tables_of(rows) if len(table) >= FEWEST]
     methods, n_seeds = tuple(arguments.methods or METHODS), 1 if arguments.quick else arguments.seeds
-    cells, settings = Cells(None if arguments.quick else arguments.cells), QUICK_SETTINGS if arguments.quick else {OURS: {"n_epochs": IN_DOMAIN_EPOCHS}}
+    cells = Cells(None if arguments.quick else arguments.cells)
+    settings: Settings = QUICK_SETTINGS if arguments.quick else {OURS: {"n_epochs": IN_DOMAIN_EPOCHS}}
     summary = run(tables, methods, n_seeds, cells, settings)
     for name, judged in run_gtx1660(methods, n_seeds, cells, settings).items():
         summary[name][GTX1660] = judged
