@@ -13,6 +13,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .waiting_values import drop_values, keep_values, kept_values
+
 if TYPE_CHECKING:
     import optuna
 
@@ -27,7 +29,7 @@ class SharedRecord:
     A claim is a running trial, written in one piece with the key of the network. Storages number trials
     in the order in which they are written, so of several claims to a network all processes agree that the one with
     the lowest number holds, without a lock. A process that dies leaves claims which others recognise by its process
-    number and give back.
+    number and give back, or complete where it had found the values (:mod:`.waiting_values`).
 
     Args:
         study: The study in its storage.
@@ -44,17 +46,18 @@ class SharedRecord:
         self._writer = uuid.uuid4().hex
         self.salt = int(self._writer[:8], 16)
         self._seen: set[int] = set()
+        self._tokens: dict[int, str] = {}
         self._lock = threading.Lock()
 
     def read_new(self) -> list[optuna.trial.FrozenTrial]:
         """Return the trials of others, or of earlier runs, that were finished since the last call.
 
-        Claims of processes that died are given back first, and are among them.
+        Claims of processes that died are given back or completed first, and are among them.
         """
         trials = self.study.get_trials(deepcopy=False)
         dead = [trial for trial in trials if trial.state.name == "RUNNING" and CLAIM in trial.user_attrs and self._is_dead(trial)]
         for trial in dead:
-            self._give_back(trial.number)
+            self._end(trial.number, trial.user_attrs[CLAIM])
         if dead:
             trials = self.study.get_trials(deepcopy=False)
         new = [trial for trial in trials if trial.state.is_finished() and trial.number not in self._seen]
@@ -99,25 +102,33 @@ class SharedRecord:
         if len(before) >= n_most or any(trial.user_attrs.get("graph_key") == graph_key for trial in before):
             self.release(mine)
             return None
+        self._tokens[mine] = token
         return mine
 
     def finish(self, number: int, values: Sequence[float]) -> None:
         """Complete a claimed trial, in one piece."""
+        token = self._tokens.pop(number)
+        keep_values(token, values)
         with self._lock:
             self._seen.add(number)
             self.study.tell(number, list(values))
+        drop_values(token)
 
     def release(self, number: int) -> None:
         """Give a claim back; whoever comes next may rate the network."""
         self._seen.add(number)
-        self._give_back(number)
+        self._end(number, self._tokens.pop(number, ""))
 
-    def _give_back(self, number: int) -> None:
+    def _end(self, number: int, token: str) -> None:
+        """Complete a claimed trial with the values that wait for it; give it back where there are none."""
         import optuna
 
+        values = kept_values(token)
+        state = optuna.trial.TrialState.FAIL if values is None else None
         with self._lock:
             # Another process may have recognised the same dead claim.
-            self.study.tell(number, state=optuna.trial.TrialState.FAIL, skip_if_finished=True)
+            self.study.tell(number, values, state=state, skip_if_finished=True)
+        drop_values(token)
 
     def add(self, trial: optuna.trial.FrozenTrial) -> None:
         """Keep a trial that needed no claim: a network that is not rated."""

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import tempfile
 import threading
 import time
 from collections import Counter
@@ -12,6 +13,7 @@ from nnlqp_nas.core import InvalidSettingError
 from nnlqp_nas.search import OptunaSearch
 from nnlqp_nas.search.shared_record import SharedRecord
 from nnlqp_nas.search.study_storage import StudyStorage
+from nnlqp_nas.search.waiting_values import keep_values, kept_values
 
 from .small_problem import SPACE, accuracy_of, make_problem
 
@@ -82,6 +84,39 @@ def test_claims_of_the_dead_are_given_back(owner, tmp_path):
     given_back = record.read_new()
     assert record.claimed_elsewhere() == set()
     assert [trial.user_attrs["graph_key"] for trial in given_back] == ["a"]
+
+
+def test_values_that_a_dead_process_had_found_complete_its_claim(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    storage = StudyStorage(f"journal:///{tmp_path / 'study.log'}")
+    dead, record = (SharedRecord(storage.open(1, {})) for _ in range(2))
+    dead._owner = f"{dead._owner.rsplit('/', 2)[0]}/{2**22 + 1}/5"
+    number = dead.claim(optuna.create_trial(state=optuna.trial.TrialState.RUNNING), "a", 5)
+
+    def killed(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(dead.study, "tell", killed)
+    with pytest.raises(KeyboardInterrupt):
+        dead.finish(number, [3.0])
+    found = record.read_new()
+    assert [(trial.state.name, trial.values) for trial in found] == [("COMPLETE", [3.0])]
+    assert record.claim(optuna.create_trial(state=optuna.trial.TrialState.RUNNING), "a", 5) is None
+    assert not list(tmp_path.glob("nnlqp-nas-*/*"))
+
+
+@pytest.mark.parametrize("content", [b"", b"[1.0", b'["a"]', b"[NaN]", b"{}", b"[]", b"\x80\x04"])
+def test_what_waits_and_is_no_list_of_numbers_is_not_taken(content, tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    keep_values("abc", [1.0, 2.0])
+    assert kept_values("abc") == [1.0, 2.0]
+    (kept,) = tmp_path.glob("nnlqp-nas-*/abc")
+    kept.write_bytes(content)
+    assert kept_values("abc") is None
+    kept.parent.chmod(0o777)
+    kept.write_bytes(b"[1.0]")
+    assert kept_values("abc") is None
+    assert kept_values("../abc") is None
 
 
 def test_what_was_being_rated_when_a_search_stopped_is_rated_first(tmp_path):
