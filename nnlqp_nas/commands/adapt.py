@@ -20,6 +20,7 @@ from ..core import (
     NnlqpError,
     Platform,
     SearchSpace,
+    TimingProtocol,
     UnknownPlatformError,
 )
 from .output import milliseconds, print_json
@@ -111,10 +112,11 @@ class _Adaptation:
         from ..measurable import available_backend
         from ..oracles import CachedOracle, MeasuredOracle
 
+        protocol = TimingProtocol(**dict(self.settings.protocol.items()))
         backend = available_backend(self.platform)
         graphs = [self.space.graph(member, self.platform.view) for member in chosen]
         with closing(open_database(self.settings.database)) as database, tqdm(total=len(graphs), desc="measure", file=sys.stderr) as bar:
-            oracle = CachedOracle(MeasuredOracle(backend), database, backend.host)
+            oracle = CachedOracle(MeasuredOracle(backend, protocol), database, backend.host)
             answers = oracle.query(graphs, self.batch_size, lambda _: bar.update())
         good = [(graph, answer.latency_ms) for graph, answer in zip(graphs, answers, strict=True) if isinstance(answer, Measurement)]
         if len(good) < max(LEAST_SAMPLES, len(graphs) // 2):
