@@ -1,8 +1,8 @@
 """At which stride a node is read: some engines compute no more of it.
 
 A 1x1 convolution of stride 2 reads one pixel of four. Where all readers of a map read it so, through activations and sums as well, an
-engine may move the stride to the convolution that computes the map, whose work falls to a quarter. OpenVINO
-(``ConvStridesPropagation``) and tract do, ONNX Runtime does not: what it saves is a platform's own and learned.
+engine may move the stride to the convolution that computes the map, whose work falls to a quarter. OpenVINO and tract do, ONNX
+Runtime does not: what it saves is a platform's own and learned.
 """
 
 from __future__ import annotations
