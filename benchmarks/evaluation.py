@@ -76,6 +76,8 @@ def learn_and_judge(
     while run.epoch < run.n_epochs:
         run.advance()
         last = _judge_all(run.predictor(), tests)
+        mean = float(np.mean([judged["mape"] for judged in last.values()]))
+        print(f"{method} epoch {run.epoch} of {run.n_epochs}: MAPE {mean:.2f} %", file=sys.stderr, flush=True)
         for name, judged in last.items():
             if name not in best or judged["mape"] < best[name]["mape"]:
                 best[name] = {**judged, "epoch": run.epoch}

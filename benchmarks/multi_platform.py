@@ -53,6 +53,12 @@ def main() -> None:
     parser.add_argument("--rows", type=Path, action="append", metavar="FILE", help="measured rows; the shipped ones unless given")
     parser.add_argument("--methods", action="append", metavar="M", help=f"{' and '.join(METHODS)} unless given")
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument(
+        "--nnlp-epochs",
+        type=int,
+        metavar="N",
+        help="stop NNLP's trainings after N epochs; its step size is constant, so they are what longer ones have passed through",
+    )
     parser.add_argument("--cells", type=Path, default=RESULTS / ".cells" / "multi_platform.jsonl", help="finished parts, to go on from")
     parser.add_argument("--threads", type=int, default=2)
     arguments = parser.parse_args()
@@ -62,6 +68,8 @@ def main() -> None:
     methods, n_seeds = tuple(arguments.methods or METHODS), 1 if arguments.quick else arguments.seeds
     cells = Cells(None if arguments.quick else arguments.cells)
     settings: Settings = QUICK_SETTINGS if arguments.quick else {OURS: {"n_epochs": IN_DOMAIN_EPOCHS}}
+    if arguments.nnlp_epochs:
+        settings = {**settings, NNLP: {**settings.get(NNLP, {}), "n_epochs": arguments.nnlp_epochs}}
     summary = run(tables, methods, n_seeds, cells, settings)
     for name, judged in run_gtx1660(methods, n_seeds, cells, settings).items():
         summary[name][GTX1660] = judged

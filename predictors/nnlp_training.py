@@ -96,7 +96,7 @@ class NnlpTraining(TorchTraining):
         self._tables = tables
         self._samples = Samples.of(tables, platforms)
         self._trained = copy.deepcopy(network).requires_grad_().to(device)
-        optimiser = torch.optim.Adam(self._trained.parameters(), start.settings.learning_rate)
+        optimiser = torch.optim.Adam(self._trained.parameters(), start.settings.learning_rate, fused=True)
         super().__init__(self._trained, optimiser, len(self._samples), start.settings.n_graphs, n_epochs, seed, device)
 
     def _loss(self, rows: NDArray[np.int64]) -> Tensor:
