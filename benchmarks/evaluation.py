@@ -28,7 +28,9 @@ METHODS = (OURS, "flops", "flops_linear", "operator_linear", "boosted_trees", NN
 SETTINGS: dict[str, dict[str, Any]] = {NNLP: {"norm_static": True, "n_epochs": 50}}
 """Where a method's own settings are not those of the experiment: NNLQP's are those of its publication."""
 
-METRICS = ("mape", "acc10", "acc5", "spearman", "kendall", "coverage")
+METRICS = ("mape", "acc10", "acc5", "spearman", "kendall", "coverage", "coverage_recalibrated")
+"""What is told of a test; the last one where an experiment calibrates intervals anew."""
+
 DOCS = Path(__file__).parents[1] / "docs"
 
 Result = dict[str, Any]
@@ -69,13 +71,13 @@ def learn_and_judge(
     start = time.monotonic()
     if method != NNLP:
         predictor = untrained(method, settings).fit(train, seed)
-        return {method: _judge_all(predictor, tests), "seconds": round(time.monotonic() - start, 1)}
+        return {method: judge_all(predictor, tests), "seconds": round(time.monotonic() - start, 1)}
     run = untrained(method, settings).start_training(train, seed)
     best: dict[str, Result] = {}
     last: dict[str, Result] = {}
     while run.epoch < run.n_epochs:
         run.advance()
-        last = _judge_all(run.predictor(), tests)
+        last = judge_all(run.predictor(), tests)
         mean = float(np.mean([judged["mape"] for judged in last.values()]))
         print(f"{method} epoch {run.epoch} of {run.n_epochs}: MAPE {mean:.2f} %", file=sys.stderr, flush=True)
         for name, judged in last.items():
@@ -84,7 +86,8 @@ def learn_and_judge(
     return {NNLP: last, NNLP_SELECTED: best, "seconds": round(time.monotonic() - start, 1)}
 
 
-def _judge_all(predictor: LatencyPredictor, tests: Mapping[str, LatencyTable]) -> dict[str, Result]:
+def judge_all(predictor: LatencyPredictor, tests: Mapping[str, LatencyTable]) -> dict[str, Result]:
+    """Return :func:`judge` of every test table."""
     answers = {name: predictor.predict(table.graphs, table.platform, table.batch_size) for name, table in tests.items()}
     return {name: judge(answers[name], table.latency_ms) for name, table in tests.items()}
 
@@ -162,7 +165,7 @@ class Cells:
 
 def over_seeds(results: Sequence[Result]) -> Result:
     """Return mean and standard deviation over seeds of every metric."""
-    stated = {metric: [result[metric] for result in results] for metric in METRICS}
+    stated = {metric: [result[metric] for result in results] for metric in METRICS if metric in results[0]}
     mean = {metric: round(float(np.mean(values)), 3) for metric, values in stated.items()}
     spread = {f"{metric}_std": round(float(np.std(values)), 3) for metric, values in stated.items()}
     return {**mean, **spread, "n_seeds": len(results)}
@@ -170,7 +173,8 @@ def over_seeds(results: Sequence[Result]) -> Result:
 
 def average(results: Sequence[Result]) -> Result:
     """Return the plain mean of every metric over families or platforms."""
-    return {metric: round(float(np.mean([result[metric] for result in results])), 3) for metric in METRICS}
+    shared = [metric for metric in METRICS if all(metric in result for result in results)]
+    return {metric: round(float(np.mean([result[metric] for result in results])), 3) for metric in shared}
 
 
 def print_table(title: str, summary: Mapping[str, Mapping[str, Result]], metric: str) -> None:
@@ -184,7 +188,7 @@ def print_table(title: str, summary: Mapping[str, Mapping[str, Result]], metric:
 
 
 def _shown(result: Result | None, metric: str) -> str:
-    if result is None:
+    if result is None or metric not in result:
         return "-"
     spread = result.get(f"{metric}_std")
     return f"{result[metric]:.2f}" + (f" ± {spread:.2f}" if spread is not None else "")

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 FAR_ERROR = 1.0
 """Reach of an interval on networks of unseen domains where nothing was left out to tell it, log milliseconds."""
 
-GENERATION = 3
+GENERATION = 4
 """Of the network's form; a checkpoint of another one is refused."""
 
 

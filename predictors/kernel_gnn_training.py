@@ -18,6 +18,7 @@ from nnlqp_nas.core import InvalidSettingError, LatencyTable, ModelGraph, Platfo
 from nnlqp_nas.transfer.rate_fit import fit_rates
 
 from .kernel_gnn_network import ColourBatch, KernelGnnNetwork
+from .operator_features import KIN, KINDS
 from .torch_training import TorchTraining
 
 if TYPE_CHECKING:
@@ -35,6 +36,17 @@ OVERHEAD_SHARE = 0.3
 RATE_DECAY = 1e-2
 RESIDUAL_DECAY = 0.02
 HUBER = 0.1
+
+
+def _kin_of_slots() -> NDArray[np.int64]:
+    """Return int64, shape (N_SLOTS,): which rooflines are kin; behind a convolution they are others."""
+    kin_of = {kind: min(kin) for kin in KIN for kind in kin}
+    names = [kin_of.get(kind, kind) for kind in KINDS]
+    kin = np.unique(names, return_inverse=True)[1]
+    return np.concatenate([kin, kin + kin.max() + 1])
+
+
+KIN_OF_SLOTS = _kin_of_slots()
 
 
 @dataclass(frozen=True)
@@ -221,7 +233,7 @@ def roofline(work: NDArray[np.float64], latency_ms: NDArray[np.float64]) -> tupl
     Returns:
         Rates, shape (N_SLOTS, N_RATES), milliseconds a unit, and what a run costs besides, milliseconds; all above 0.
     """
-    common, factors = fit_rates(work / latency_ms[:, None, None])
+    common, factors = fit_rates(work / latency_ms[:, None, None], KIN_OF_SLOTS)
     return common * factors, OVERHEAD_SHARE * float(latency_ms.min())
 
 

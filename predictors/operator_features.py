@@ -11,14 +11,18 @@ from nnlqp_nas.graphs import operator_cost
 KINDS = (
     "conv",
     "conv_3x3",
+    "conv_5x5",
     "conv_strided",
+    "conv_large_strided",
     "conv_stem",
+    "conv_large_stem",
     "conv_pointwise",
     "conv_pointwise_strided",
     "conv_depthwise",
     "conv_depthwise_5x5",
     "conv_depthwise_large",
     "conv_depthwise_strided",
+    "conv_depthwise_5x5_strided",
     "conv_depthwise_large_strided",
     "conv_grouped",
     "linear",
@@ -55,6 +59,20 @@ GROUPS = {
     "layout": ("concat", "copy", "move", "input"),
 }
 """Kinds that engines treat alike: what is learned of one holds, until told otherwise, for one that was never seen."""
+
+KIN = (
+    {"conv", "conv_3x3", "conv_5x5", "conv_grouped"},
+    {"conv_strided", "conv_large_strided"},
+    {"conv_stem", "conv_large_stem"},
+    {"conv_pointwise", "conv_pointwise_strided"},
+    {"conv_depthwise", "conv_depthwise_5x5", "conv_depthwise_large"},
+    {"conv_depthwise_strided", "conv_depthwise_5x5_strided", "conv_depthwise_large_strided"},
+    {"linear", "matmul"},
+    {"relu", "clip", "sigmoid", "hard_sigmoid", "hard_swish", "gelu"},
+    {"add", "mul", "elementwise", "normalise"},
+    {"max_pool", "avg_pool", "global_pool"},
+)
+"""Kinds whose rates are alike until much is seen of each; what is not named is like nothing."""
 
 MEASURES = (
     "log2_flops",
@@ -159,22 +177,22 @@ def _conv_kind(operator: Operator) -> str:
     is_strided = max(strides_of(operator)) > 1
     if groups != 1:
         return _depthwise_kind(kernel, is_strided) if groups == operator.inputs[0][1] else "conv_grouped"
+    size = max(kernel, default=1)
     if operator.inputs[0][1] < LEAST_FILLED:
-        return "conv_stem"
+        return "conv_large_stem" if size > LARGEST_TUNED else "conv_stem"
     if is_pointwise(operator):
         return "conv_pointwise_strided" if is_strided else "conv_pointwise"
     if is_strided:
-        return "conv_strided"
-    return "conv_3x3" if kernel == (3, 3) and max(_sizes(operator, "dilations")) == 1 else "conv"
+        return "conv_large_strided" if size > SMALLEST_TUNED else "conv_strided"
+    if max(_sizes(operator, "dilations")) > 1 or len(set(kernel)) != 1:
+        return "conv"
+    return {3: "conv_3x3", 5: "conv_5x5"}.get(size, "conv")
 
 
 def _depthwise_kind(kernel: Shape, is_strided: bool) -> str:
     size = max(kernel, default=1)
-    if size > LARGEST_TUNED:
-        return "conv_depthwise_large_strided" if is_strided else "conv_depthwise_large"
-    if is_strided:
-        return "conv_depthwise_strided"
-    return "conv_depthwise_5x5" if size > SMALLEST_TUNED else "conv_depthwise"
+    window = "_large" if size > LARGEST_TUNED else "_5x5" if size > SMALLEST_TUNED else ""
+    return f"conv_depthwise{window}" + ("_strided" if is_strided else "")
 
 
 def is_pointwise(operator: Operator) -> bool:

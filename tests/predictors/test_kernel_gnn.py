@@ -86,7 +86,7 @@ def test_a_checkpoint_with_foreign_weights_is_refused(kernel_gnn: KernelGnn, tmp
 
 def test_a_checkpoint_of_another_release_is_refused(kernel_gnn: KernelGnn) -> None:
     arrays, settings = kernel_gnn.to_arrays()
-    with pytest.raises(CheckpointError, match="generation 3, got generation 1"):
+    with pytest.raises(CheckpointError, match="generation 4, got generation 1"):
         KernelGnn.from_arrays(arrays, {name: value for name, value in settings.items() if name != "generation"})
 
 
