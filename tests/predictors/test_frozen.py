@@ -14,10 +14,10 @@ from .conftest import draw_graphs
 FROZEN = Path(__file__).parent / "frozen"
 
 
-def test_a_kernel_gnn_of_generation_3_says_what_it_said() -> None:
-    predictor = KernelGnn.load(FROZEN / "kernel_gnn_generation_3.safetensors")
+def test_a_kernel_gnn_of_generation_4_says_what_it_said() -> None:
+    predictor = KernelGnn.load(FROZEN / "kernel_gnn_generation_4.safetensors")
     graphs = draw_graphs(3, 5)
-    told = json.loads((FROZEN / "kernel_gnn_generation_3.json").read_text())
+    told = json.loads((FROZEN / "kernel_gnn_generation_4.json").read_text())
     assert [str(platform) for platform in predictor.platforms] == sorted(told)
     for platform in predictor.platforms:
         answer = predictor.predict(graphs, platform)
