@@ -43,6 +43,7 @@ class KernelGnnSettings:
         n_epochs: Passes over the training tables.
         learning_rate: Peak step size of Adam (one-cycle schedule).
         weight_decay: Of the perceptron's weights.
+        residual_decay: What the square of the surroundings' correction costs.
         n_graphs: Graphs a training step.
         n_far_folds: Trainings without a part of the domains that tell the error on unseen domains; 0 leaves
             ``far_errors`` as they are.
@@ -55,12 +56,19 @@ class KernelGnnSettings:
     n_epochs: int = 24
     learning_rate: float = 4e-3
     weight_decay: float = 0.3
+    residual_decay: float = 0.02
     n_graphs: int = 32
     n_far_folds: int = 0
 
     def __post_init__(self) -> None:
         sizes = self.n_members, self.width, self.platform_width, self.n_epochs, self.n_graphs
-        if min(sizes) < 1 or self.learning_rate <= 0 or self.weight_decay < 0 or not 0 <= self.dropout < 1 or self.n_far_folds < 0:
+        if (
+            min(sizes) < 1
+            or self.learning_rate <= 0
+            or min(self.weight_decay, self.residual_decay) < 0
+            or not 0 <= self.dropout < 1
+            or self.n_far_folds < 0
+        ):
             raise InvalidSettingError(f"expected sizes and a learning rate above 0, shares below 1, got {self}")
 
 

@@ -34,7 +34,6 @@ OVERHEAD_SHARE = 0.3
 """Share of the shortest latency of a platform that every run is taken to cost, whatever it computes; it is learned from there."""
 
 RATE_DECAY = 1e-2
-RESIDUAL_DECAY = 0.02
 HUBER = 0.1
 
 
@@ -159,7 +158,8 @@ class KernelGnnTraining(TorchTraining):
         error, weight = torch.cat(errors), self._weights[torch.cat(platforms)]
         # A sum over members: each descends as it would alone, however many there are.
         loss = (huber_loss(error, torch.zeros_like(error), delta=HUBER, reduction="none").sum(1) * weight).mean()
-        shrunk = RATE_DECAY * (self._gnn.rates - self._rates).square().mean() + RESIDUAL_DECAY * torch.stack(residuals).mean()
+        shrunk = RATE_DECAY * (self._gnn.rates - self._rates).square().mean()
+        shrunk = shrunk + self._start.settings.residual_decay * torch.stack(residuals).mean()
         return loss + shrunk * error.shape[1]
 
     def _by_lesson(self, rows: NDArray[np.int64]) -> Iterator[tuple[Lesson, NDArray[np.int64]]]:

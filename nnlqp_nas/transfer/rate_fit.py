@@ -38,7 +38,7 @@ def fit_rates(relative: Matrix, kin: NDArray[np.int64] | None = None) -> tuple[M
     prior, mean = _prior(np.arange(relative.shape[1]) if kin is None else kin, relative.shape[2])
     system = np.vstack([np.pad(shares, ((0, 0), (0, prior.shape[1] - shares.shape[1]))), prior])
     target = np.concatenate([np.ones(len(shares)), mean])
-    factors = nnls(system, target)[0][: shares.shape[1]]
+    factors: Matrix = nnls(system, target)[0][: shares.shape[1]]
     return common, np.maximum(factors, LEAST_FACTOR).reshape(relative.shape[1:])
 
 
