@@ -33,13 +33,13 @@ def fit_rates(relative: Matrix, kin: NDArray[np.int64] | None = None) -> tuple[M
     """
     total = relative.sum(1)
     scale = np.maximum(total.mean(0), 1e-30)
-    common = np.maximum(nnls(total / scale, np.ones(len(total)))[0], LEAST_SHARE) / scale
+    common: Matrix = np.maximum(nnls(total / scale, np.ones(len(total)))[0], LEAST_SHARE) / scale
     shares = (relative * common).reshape(len(relative), -1)
     prior, mean = _prior(np.arange(relative.shape[1]) if kin is None else kin, relative.shape[2])
     system = np.vstack([np.pad(shares, ((0, 0), (0, prior.shape[1] - shares.shape[1]))), prior])
     target = np.concatenate([np.ones(len(shares)), mean])
     factors: Matrix = nnls(system, target)[0][: shares.shape[1]]
-    return common, np.maximum(factors, LEAST_FACTOR).reshape(relative.shape[1:])
+    return common, np.asarray(np.maximum(factors, LEAST_FACTOR).reshape(relative.shape[1:]), dtype=np.float64)
 
 
 def _prior(kin: NDArray[np.int64], n_measures: int) -> tuple[Matrix, Matrix]:
@@ -52,4 +52,5 @@ def _prior(kin: NDArray[np.int64], n_measures: int) -> tuple[Matrix, Matrix]:
     to_kin = np.hstack([np.eye(n_groups), -np.eye(n_kin)[kin]]) * near
     to_all = np.hstack([np.zeros((n_kin, n_groups)), np.eye(n_kin)]) * far
     mean = np.concatenate([np.zeros(n_groups * n_measures), np.full(n_kin * n_measures, far)])
-    return np.kron(np.vstack([to_kin, to_all]), np.eye(n_measures)), mean
+    weights: Matrix = np.kron(np.vstack([to_kin, to_all]), np.eye(n_measures)).astype(np.float64)
+    return weights, mean
