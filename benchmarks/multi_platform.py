@@ -81,13 +81,14 @@ def main() -> None:
         help="stop NNLP's trainings after N epochs; its step size is constant, so they are what longer ones have passed through",
     )
     parser.add_argument("--cells", type=Path, default=RESULTS / ".cells" / "multi_platform.jsonl", help="finished parts, to go on from")
+    parser.add_argument("--finished", action="store_true", help="report the finished parts alone")
     parser.add_argument("--threads", type=int, default=2)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     rows = read_rows(arguments.rows or sorted(MEASURED.glob("*.parquet")))
     tables = [table for table in tables_of(rows) if len(table) >= FEWEST]
     methods, n_seeds = tuple(arguments.methods or METHODS), 1 if arguments.quick else arguments.seeds
-    cells = Cells(None if arguments.quick else arguments.cells)
+    cells = Cells(None if arguments.quick else arguments.cells, not arguments.finished)
     settings: Settings = QUICK_SETTINGS if arguments.quick else {OURS: IN_DOMAIN}
     if arguments.nnlp_epochs:
         settings = {**settings, NNLP: {**settings.get(NNLP, {}), "n_epochs": arguments.nnlp_epochs}}
