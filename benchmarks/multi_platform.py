@@ -4,12 +4,11 @@
 
 A fifth of the networks of every family tests, the same ones on every platform, at every batch size and for every seed, which draws the
 training; the project's own predictor and NNLP learn from the rest and from operator probes, which are no family and do not test, each one
-network for all platforms. The noise floor of a platform is what a predictor that knew every network's
-mean would still miss a single pass by, told by the repeats of benchmarks.repeatability. Intervals are calibrated on single passes, which
-miss more than the test networks, most of which were measured until passes agree: ``coverage`` is of those.
-``coverage_recalibrated`` calibrates them anew on either half of the test networks and judges the other half.
-A second part trains and tests on
-NNLQP's own GTX 1660 latencies with the split that came with them; it is left out where NNLQP_NAS_DATA is not set.
+network for all platforms. The noise floor of a platform is what a predictor that knew every network's mean would still miss a single
+pass by, told by the repeats of benchmarks.repeatability. Intervals are calibrated on single passes, which miss more than the test
+networks, most of which were measured until passes agree: ``coverage`` is of those. ``coverage_recalibrated`` calibrates them anew on either
+half of the test networks and judges the other half. A second part trains and tests on NNLQP's own GTX 1660 latencies with the split that
+came with them; it is left out where NNLQP_NAS_DATA is not set. NNLP's 50 epochs take hours; ``--nnlp-epochs`` stops it earlier.
 """
 
 from __future__ import annotations

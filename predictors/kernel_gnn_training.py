@@ -158,9 +158,9 @@ class KernelGnnTraining(TorchTraining):
         error, weight = torch.cat(errors), self._weights[torch.cat(platforms)]
         # A sum over members: each descends as it would alone, however many there are.
         loss = (huber_loss(error, torch.zeros_like(error), delta=HUBER, reduction="none").sum(1) * weight).mean()
-        shrunk = RATE_DECAY * (self._gnn.rates - self._rates).square().mean()
-        shrunk = shrunk + self._start.settings.residual_decay * torch.stack(residuals).mean()
-        return loss + shrunk * error.shape[1]
+        moved = RATE_DECAY * (self._gnn.rates - self._rates).square().mean()
+        corrected = self._start.settings.residual_decay * torch.stack(residuals).mean()
+        return loss + (moved + corrected) * error.shape[1]
 
     def _by_lesson(self, rows: NDArray[np.int64]) -> Iterator[tuple[Lesson, NDArray[np.int64]]]:
         lesson_of = np.searchsorted(self._firsts, rows, side="right") - 1
