@@ -61,9 +61,22 @@ def untrained(method: str, settings: Mapping[str, Any]) -> LatencyPredictor:
 
 
 def learn_and_judge(
-    method: str, settings: Mapping[str, Any], train: Sequence[LatencyTable], tests: Mapping[str, LatencyTable], seed: int
+    method: str,
+    settings: Mapping[str, Any],
+    train: Sequence[LatencyTable],
+    tests: Mapping[str, LatencyTable],
+    seed: int,
+    on_epoch: Callable[[int, Result], None] = lambda epoch, result: None,
 ) -> Result:
     """Train a method and judge it on every test table; NNLP also with the epoch that is best on each of them.
+
+    Args:
+        method: Entry point of the predictor.
+        settings: What to change of its settings.
+        train: What it learns from.
+        tests: What it is judged on, by name.
+        seed: Of its training.
+        on_epoch: Told after every epoch of NNLP what would be returned if it were the last one.
 
     Returns:
         ``{"seconds": s, method: {test: judged}}``, and the same under ``nnlp_selected`` where the method is NNLP.
@@ -83,6 +96,7 @@ def learn_and_judge(
         for name, judged in last.items():
             if name not in best or judged["mape"] < best[name]["mape"]:
                 best[name] = {**judged, "epoch": run.epoch}
+        on_epoch(run.epoch, {NNLP: last, NNLP_SELECTED: dict(best), "seconds": round(time.monotonic() - start, 1)})
     return {NNLP: last, NNLP_SELECTED: best, "seconds": round(time.monotonic() - start, 1)}
 
 
@@ -156,11 +170,15 @@ class Cells:
             return None
         print("running", *key.values(), file=sys.stderr, flush=True)
         result = run()
+        self.keep(key, result)
+        return result
+
+    def keep(self, key: Mapping[str, Any], result: Result) -> None:
+        """Add a result to the file."""
         if self.path is not None:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with self.path.open("a") as file:
                 file.write(json.dumps({"key": dict(key), "result": result}) + "\n")
-        return result
 
 
 def over_seeds(results: Sequence[Result]) -> Result:

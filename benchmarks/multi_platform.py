@@ -8,7 +8,8 @@ network for all platforms. The noise floor of a platform is what a predictor tha
 pass by, told by the repeats of benchmarks.repeatability. Intervals are calibrated on single passes, which miss more than the test
 networks, most of which were measured until passes agree: ``coverage`` is of those. ``coverage_recalibrated`` calibrates them anew on either
 half of the test networks and judges the other half. A second part trains and tests on NNLQP's own GTX 1660 latencies with the split that
-came with them; it is left out where NNLQP_NAS_DATA is not set. NNLP's 50 epochs take hours; ``--nnlp-epochs`` stops it earlier.
+came with them; it is left out where NNLQP_NAS_DATA is not set. NNLP's 50 epochs take hours; ``--nnlp-epochs`` stops it earlier, and what
+every epoch gives is kept as it comes: of a training that was killed after N of them ``--nnlp-epochs N --finished`` reports the last.
 """
 
 from __future__ import annotations
@@ -163,19 +164,28 @@ def _cell(
     seed: int,
     settings: Mapping[str, Any],
     data: Sequence[LatencyTable],
-    run: Callable[[], Result],
+    run: Callable[[Callable[[int, Result], None]], Result],
 ) -> dict[str, dict[str, Result]]:
     key = {"part": part, "seed": seed, "method": method, "settings": dict(settings), "data": digest_of(data)}
-    result = cells.look_up_or_run(key, run)
+
+    def keep(epoch: int, result: Result) -> None:
+        cells.keep({**key, "settings": {**settings, "n_epochs": epoch}}, result)
+
+    result = cells.look_up_or_run(key, partial(run, keep))
     return {name: judged for name, judged in (result or {}).items() if name != "seconds"}
 
 
 def _learn(
-    method: str, settings: Mapping[str, Any], train: Sequence[LatencyTable], parts: Sequence[LatencyTable], seed: int
+    method: str,
+    settings: Mapping[str, Any],
+    train: Sequence[LatencyTable],
+    parts: Sequence[LatencyTable],
+    seed: int,
+    keep: Callable[[int, Result], None],
 ) -> dict[str, Any]:
     tests = {_name(tests_on): joined(tests_on) for tests_on in _by_platform(parts)}
     if method != OURS:
-        return learn_and_judge(method, settings, train, tests, seed)
+        return learn_and_judge(method, settings, train, tests, seed, keep)
     start = time.monotonic()
     predictor = untrained(method, settings).fit(train, seed)
     judged = judge_all(predictor, tests)
