@@ -66,7 +66,7 @@ def learn_and_judge(
     train: Sequence[LatencyTable],
     tests: Mapping[str, LatencyTable],
     seed: int,
-    on_epoch: Callable[[int, Result], None] = lambda epoch, result: None,
+    on_epoch: Callable[[int, Result], None] = lambda _epoch, _result: None,
 ) -> Result:
     """Train a method and judge it on every test table; NNLP also with the epoch that is best on each of them.
 

@@ -3,10 +3,10 @@
     python -m benchmarks.live_adaptation                                   # PyTorch, which the shipped predictor does not know
     python -m benchmarks.live_adaptation --platform cpu-onnxruntime-int8 --core 1
 
-Chooses networks of NAS-Bench-201 as ``adapt`` does, measures them one after the other, and adapts the pretrained predictor to the
-first 5, 10, 20 and 50 of them; judged on fresh random networks, measured too and never sampled. Seconds are the wall-clock of measuring the
-samples under the default protocol and of learning from them, without the start of the command. A platform that the pretraining knew
-is refused: that would be no adaptation.
+Chooses networks of NAS-Bench-201 as ``adapt`` does, measures them one after the other as it does, and adapts the pretrained
+predictor to the first 5, 10, 20 and 50 of them; judged on fresh random networks, measured under the default protocol, which takes
+longer, and never sampled. Seconds are the wall-clock of measuring the samples and of learning from them, without the start of the
+command. A platform that the pretraining knew is refused: that would be no adaptation.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ from tqdm import tqdm
 
 from benchmarks.record import record
 from nnlqp_nas import load_predictor, load_space
-from nnlqp_nas.core import Measurement, MeasurementError, ModelGraph
+from nnlqp_nas.commands.run_settings import compose_settings
+from nnlqp_nas.core import Measurement, MeasurementError, ModelGraph, TimingProtocol
 from nnlqp_nas.measurable import available_backend
 from nnlqp_nas.platform_status import resolve_platform
 from nnlqp_nas.transfer import choose_rows
@@ -74,8 +75,9 @@ def judge(arguments: argparse.Namespace) -> dict[str, Any]:
     plain: Any = base.adapt(platform, [], [])
     order = choose_rows(plain.transfer_features(candidates, platform), max(arguments.samples))
     support = [candidates[i] for i in order]
-    support_ms, seconds = _measure(backend, support)
-    truth, _ = _measure(backend, fresh)
+    protocol = TimingProtocol(**dict(compose_settings("adapt", []).protocol.items()))
+    support_ms, seconds, n_unsettled = _measure(backend, support, protocol)
+    truth, _, n_fresh_unsettled = _measure(backend, fresh, TimingProtocol())
     found: dict[str, Any] = {}
     for n in arguments.samples:
         begin_s = time.perf_counter()
@@ -91,7 +93,8 @@ def judge(arguments: argparse.Namespace) -> dict[str, Any]:
             "spearman": round(float(spearmanr(answer.latency_ms, truth)[0]), 4),
             "coverage": float(((answer.low_ms <= truth) & (truth <= answer.high_ms)).mean()),
         }
-    setting = {"platform": str(platform), "predictor": arguments.predictor, "seed": arguments.seed, "n_fresh": len(fresh)}
+    setting: dict[str, Any] = {"platform": str(platform), "predictor": arguments.predictor, "seed": arguments.seed, "n_fresh": len(fresh)}
+    setting |= {"unsettled": n_unsettled, "fresh_unsettled": n_fresh_unsettled}
     return {**setting, "host": backend.host, "median_ms": float(np.median(truth)), "samples": found}
 
 
@@ -106,8 +109,8 @@ def _draw(n: int, view: Any, seed: int) -> list[ModelGraph]:
     return list(drawn.values())
 
 
-def _measure(backend: Any, graphs: Sequence[ModelGraph]) -> tuple[Times, Times]:
-    """Return milliseconds, and the seconds that each measurement took."""
+def _measure(backend: Any, graphs: Sequence[ModelGraph], protocol: TimingProtocol) -> tuple[Times, Times, int]:
+    """Return milliseconds, the seconds that each measurement took, and of how many networks no two passes agreed."""
     ends = [time.perf_counter()]
     with tqdm(total=len(graphs), desc=str(backend.platform), file=sys.stderr, disable=None) as bar:
 
@@ -115,11 +118,11 @@ def _measure(backend: Any, graphs: Sequence[ModelGraph]) -> tuple[Times, Times]:
             ends.append(time.perf_counter())
             bar.update()
 
-        answers = backend.measure(graphs, on_result=note)
-    good = [answer.latency_ms for answer in answers if isinstance(answer, Measurement)]
+        answers = backend.measure(graphs, protocol, on_result=note)
+    good = [answer for answer in answers if isinstance(answer, Measurement)]
     if len(good) < len(answers):
         raise MeasurementError(f"expected every network to be measured, got {len(answers) - len(good)} failures on {backend.platform}")
-    return np.array(good), np.diff(ends)
+    return np.array([answer.latency_ms for answer in good]), np.diff(ends), sum(not answer.facts["is_repeatable"] for answer in good)
 
 
 def draw(result: dict[str, Any], path: Path) -> None:

@@ -217,15 +217,20 @@ class IsolatedBackend(MeasurementBackend):
             return self._run_child(task, folder, self._job(graph, protocol, batch_size, cores), protocol, rewrites)
 
     def _run_child(self, task: str, folder: Path, job: dict[str, Any], protocol: TimingProtocol, rewrites: Sequence[str]) -> Any:
+        passes: list[Any] = []
+        until_s = None if protocol.patience_s is None else time.monotonic() + protocol.patience_s
+
         def run(name: str, /, **fields: Any) -> Any:
-            job_of = {**job, **fields, "task": name, "quiet_ns": MACHINE.quiet_ns}
+            pass_s = None if until_s is None else (until_s - time.monotonic()) / max(protocol.n_passes - len(passes), 1)
+            job_of = {**job, **fields, "task": name, "quiet_ns": MACHINE.quiet_ns, "pass_s": pass_s}
             return run_isolated(folder, job_of, protocol.time_limit_s, self.environment(protocol.n_threads), self.nursery)
 
         # Where ONNX Runtime itself cannot run the network there is no reference, and the facts tell of no agreement.
         made_once(folder, REFERENCE, lambda: run("refer"))
         pipeline = Pipeline(folder, MODEL, self.artefact if self.compiles else None, rewrites, run)
-        passes: list[Any] = []
         while not has_agreement(passes, protocol):
+            if passes and until_s is not None and time.monotonic() >= until_s:
+                break
             answer = pipeline.perform(task)
             if isinstance(answer, ChildFailure) or task != "time":
                 return answer

@@ -18,10 +18,10 @@ def has_agreement(passes: Sequence[Mapping[str, Any]], protocol: TimingProtocol)
 
 
 def combine(passes: Sequence[Mapping[str, Any]], protocol: TimingProtocol) -> dict[str, Any]:
-    """Return the times of the two fastest passes together.
+    """Return the times of the two fastest passes together; of the fastest alone where they do not agree.
 
     Whatever disturbs a measurement adds time to it, so the fastest passes are the least disturbed;
-    their mean takes out half of what drift is left.
+    the mean of two that agree takes out half of what drift is left, and of two that do not, the slower one was disturbed.
 
     Args:
         passes: Fields of ``RunTimes`` and what :func:`time_undisturbed` adds, one mapping a pass.
@@ -30,7 +30,8 @@ def combine(passes: Sequence[Mapping[str, Any]], protocol: TimingProtocol) -> di
     Returns:
         The same fields, and ``pass_medians_ms`` (all passes, as they were taken) and ``is_repeatable``.
     """
-    ranked = sorted(passes, key=lambda one: float(one["median_ms"]))[:2]
+    is_repeatable = len(passes) >= protocol.n_passes and _is_repeatable(passes, protocol)
+    ranked = sorted(passes, key=lambda one: float(one["median_ms"]))[: 2 if is_repeatable else 1]
     weights = [one["n_runs"] / sum(other["n_runs"] for other in ranked) for one in ranked]
     return {
         **ranked[0],
@@ -41,7 +42,7 @@ def combine(passes: Sequence[Mapping[str, Any]], protocol: TimingProtocol) -> di
         "n_runs": sum(one["n_runs"] for one in ranked),
         "is_disturbed": any(one["is_disturbed"] for one in ranked),
         "pass_medians_ms": [round(one["median_ms"], 6) for one in passes],
-        "is_repeatable": len(passes) == 1 or _is_repeatable(passes, protocol),
+        "is_repeatable": is_repeatable,
     }
 
 

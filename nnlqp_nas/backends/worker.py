@@ -147,7 +147,10 @@ def _time(folder: Path, job: dict[str, Any]) -> dict[str, Any]:
     from .timing import time_undisturbed
 
     protocol = TimingProtocol(**job["protocol"])
-    time_left_s = protocol.time_limit_s - (time.monotonic() - started)
+    spent_s = time.monotonic() - started
+    time_left_s = protocol.time_limit_s - spent_s
+    if job["pass_s"] is not None:
+        protocol, time_left_s = protocol.within(job["pass_s"] - spent_s), min(time_left_s, job["pass_s"] - spent_s)
     facts = {**model.facts, **agreement, "load_s": round(load_s, 3)}
     if protocol.is_realtime:
         facts["is_realtime"] = _rise_above_others()

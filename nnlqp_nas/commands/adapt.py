@@ -76,13 +76,14 @@ class _Adaptation:
 
     def run(self) -> dict[str, Any]:
         """Measure, or read, and learn; or write what is to be measured."""
+        n_unsettled = 0
         if self.settings.table is not None:
             graphs, latency_ms = self._read(Path(self.settings.table))
         elif self._is_measurable():
-            graphs, latency_ms = self._measure(self._choose())
+            graphs, latency_ms, n_unsettled = self._measure(self._choose())
         else:
             return self._write(self._choose())
-        return self._learn(graphs, np.array(latency_ms))
+        return {**self._learn(graphs, np.array(latency_ms)), "n_unsettled": n_unsettled}
 
     def _choose(self) -> list[Architecture]:
         from ..transfer import DescribingPredictor, describe_graphs, select_support_set
@@ -105,7 +106,8 @@ class _Adaptation:
             return False
         return True
 
-    def _measure(self, chosen: Sequence[Architecture]) -> tuple[list[ModelGraph], list[float]]:
+    def _measure(self, chosen: Sequence[Architecture]) -> tuple[list[ModelGraph], list[float], int]:
+        """Return networks, milliseconds, and of how many no two passes agreed."""
         from tqdm import tqdm
 
         from ..database import open_database
@@ -118,11 +120,12 @@ class _Adaptation:
         with closing(open_database(self.settings.database)) as database, tqdm(total=len(graphs), desc="measure", file=sys.stderr) as bar:
             oracle = CachedOracle(MeasuredOracle(backend, protocol), database, backend.host)
             answers = oracle.query(graphs, self.batch_size, lambda _: bar.update())
-        good = [(graph, answer.latency_ms) for graph, answer in zip(graphs, answers, strict=True) if isinstance(answer, Measurement)]
+        good = [(graph, answer) for graph, answer in zip(graphs, answers, strict=True) if isinstance(answer, Measurement)]
         if len(good) < max(LEAST_SAMPLES, len(graphs) // 2):
             reason = next(answer.reason for answer in answers if not isinstance(answer, Measurement))
             raise MeasurementError(f"expected {len(graphs)} networks to be measured on {self.platform}, got {len(good)}: {reason}")
-        return [graph for graph, _ in good], [latency_ms for _, latency_ms in good]
+        n_unsettled = sum(not answer.facts.get("is_repeatable", True) for _, answer in good)
+        return [graph for graph, _ in good], [answer.latency_ms for _, answer in good], n_unsettled
 
     def _read(self, path: Path) -> tuple[Sequence[ModelGraph], Sequence[float]]:
         from ..datasets.sample_table import SampleTable
@@ -238,6 +241,11 @@ def _print(document: dict[str, Any]) -> None:
             f"  nnlqp-nas adapt platform={platform} table={table}   with the same space\n"
         )
         return
+    if document["n_unsettled"]:
+        sys.stderr.write(
+            f"nnlqp-nas: warning: {document['n_unsettled']} of {document['n_samples']} networks were timed without two passes that agree; "
+            "where the error is too large, leave the machine idle or give each longer: protocol.patience_s=5 database=another.sqlite\n"
+        )
     error = " .. ".join(milliseconds(end) for end in document["mape_interval"])
     rank = " .. ".join(f"{end:.2f}" for end in document["spearman_interval"])
     more = next(key for key in document if key.startswith("mape_with_"))

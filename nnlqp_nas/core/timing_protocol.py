@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
 from .errors import InvalidSettingError
 
@@ -33,6 +34,8 @@ class TimingProtocol:
         n_passes: Least number of passes.
         max_passes: Most passes, where the two fastest do not agree before.
         agreement: Relative difference of the two fastest passes up to which they agree.
+        patience_s: A network is given this many seconds on the core, compilation included: passes share what is left, and none
+            begins afterwards but the first, agreed or not, as the facts of a measurement tell. None waits for agreement.
         is_realtime: Time the runs above every ordinary process of the machine (SCHED_FIFO), where the system lets us; the
             facts of a measurement tell. For a machine that cannot be left idle, at one thread.
     """
@@ -49,6 +52,7 @@ class TimingProtocol:
     n_passes: int = 2
     max_passes: int = 5
     agreement: float = 0.04
+    patience_s: float | None = None
     is_realtime: bool = False
 
     def __post_init__(self) -> None:
@@ -60,3 +64,9 @@ class TimingProtocol:
             raise InvalidSettingError(f"expected steady > 0, disturbed > 1 and agreement > 0, got {self}")
         if not 1 <= self.n_passes <= self.max_passes:
             raise InvalidSettingError(f"expected 1 <= n_passes <= max_passes, got {self}")
+        if self.patience_s is not None and self.patience_s <= 0:
+            raise InvalidSettingError(f"expected patience_s > 0 or none, got {self}")
+
+    def within(self, seconds: float) -> Self:
+        """Return the protocol of a pass that has ``seconds``; ``min_time_s`` of counted runs are taken in any case."""
+        return replace(self, max_time_s=min(self.max_time_s, max(seconds - self.warmup_s, self.min_time_s)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from abc import ABC, abstractmethod
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -103,6 +104,13 @@ class MeasurementBackendContract(ABC):
         (result,) = backend.measure([write_network(8, 1)], limit)
         assert isinstance(result, MeasurementFailure)
         assert "time limit" in result.reason
+        assert time.monotonic() - begin < 20
+
+    def test_patience_ends_what_would_not_agree(self, backend: MeasurementBackend) -> None:
+        endless = replace(QUICK, agreement=1e-12, max_passes=10_000, patience_s=0.5)
+        begin = time.monotonic()
+        (result,) = backend.measure([write_network(8, 1)], endless)
+        assert isinstance(result, Measurement), result
         assert time.monotonic() - begin < 20
 
     def test_no_graphs_no_results(self, backend: MeasurementBackend) -> None:

@@ -47,6 +47,29 @@ def test_the_two_fastest_passes_make_the_measurement() -> None:
     assert not combine([one_pass(1.0), one_pass(1.3)], PROTOCOL)["is_repeatable"]
 
 
+def test_of_two_passes_that_do_not_agree_the_faster_counts() -> None:
+    combined = combine([one_pass(1.5, 50), one_pass(1.0, 100)], PROTOCOL)
+    assert (combined["median_ms"], combined["n_runs"], combined["is_repeatable"]) == (1.0, 100, False)
+    assert combined["pass_medians_ms"] == [1.5, 1.0]
+
+
+def test_a_single_pass_agrees_with_none_where_two_were_asked_for() -> None:
+    assert not combine([one_pass(1.0)], PROTOCOL)["is_repeatable"]
+    assert combine([one_pass(1.0)], TimingProtocol(n_passes=1))["is_repeatable"]
+
+
+def test_a_pass_takes_no_longer_than_it_is_given_but_its_least_time() -> None:
+    protocol = TimingProtocol(warmup_s=0.1, min_time_s=0.2, max_time_s=1.0)
+    assert protocol.within(5.0) == protocol
+    assert protocol.within(0.6).max_time_s == pytest.approx(0.5)
+    assert protocol.within(-1.0).max_time_s == protocol.min_time_s
+
+
+def test_no_patience_at_all_is_refused() -> None:
+    with pytest.raises(InvalidSettingError, match="patience_s"):
+        TimingProtocol(patience_s=0.0)
+
+
 def test_one_pass_alone_is_what_it_is() -> None:
     assert combine([one_pass(2.0)], TimingProtocol(n_passes=1))["median_ms"] == 2.0
 
