@@ -5,8 +5,9 @@
 
 Chooses networks of NAS-Bench-201 as ``adapt`` does, measures them one after the other as it does, and adapts the pretrained
 predictor to the first 5, 10, 20 and 50 of them; judged on fresh random networks, measured under the default protocol, which takes
-longer, and never sampled. Seconds are the wall-clock of measuring the samples and of learning from them, without the start of the
-command. A platform that the pretraining knew is refused: that would be no adaptation.
+longer, and never sampled. Measurements that were disturbed throughout teach only where too few others are left, and judge nothing.
+Seconds are the wall-clock of measuring the samples and of learning from them, without the start of the command. A platform that the
+pretraining knew is refused: that would be no adaptation.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ from tqdm import tqdm
 
 from benchmarks.record import record
 from nnlqp_nas import load_predictor, load_space
+from nnlqp_nas.backends import undisturbed
+from nnlqp_nas.commands.adapt import LEAST_SAMPLES
 from nnlqp_nas.commands.run_settings import compose_settings
 from nnlqp_nas.core import Measurement, MeasurementError, ModelGraph, TimingProtocol
 from nnlqp_nas.measurable import available_backend
@@ -76,16 +79,19 @@ def judge(arguments: argparse.Namespace) -> dict[str, Any]:
     order = choose_rows(plain.transfer_features(candidates, platform), max(arguments.samples))
     support = [candidates[i] for i in order]
     protocol = TimingProtocol(**dict(compose_settings("adapt", []).protocol.items()))
-    support_ms, seconds, n_unsettled = _measure(backend, support, protocol)
-    truth, _, n_fresh_unsettled = _measure(backend, fresh, TimingProtocol())
+    support_ms, seconds, is_calm = _measure(backend, support, protocol)
+    truth, _, is_fresh_calm = _measure(backend, fresh, TimingProtocol())
+    fresh, truth = [graph for graph, is_one in zip(fresh, is_fresh_calm, strict=True) if is_one], truth[is_fresh_calm]
     found: dict[str, Any] = {}
     for n in arguments.samples:
         begin_s = time.perf_counter()
-        adapted = base.adapt(platform, support[:n], support_ms[:n])
+        learned = np.flatnonzero(is_calm[:n]) if is_calm[:n].sum() >= max(LEAST_SAMPLES, n // 2) else np.arange(n)
+        adapted = base.adapt(platform, [support[i] for i in learned], support_ms[learned])
         learn_s = time.perf_counter() - begin_s
         answer = adapted.predict(fresh, platform)
         relative = np.abs(answer.latency_ms / truth - 1.0)
         found[str(n)] = {
+            "n_learned": len(learned),
             "measure_s": round(float(seconds[:n].sum()), 2),
             "learn_s": round(learn_s, 2),
             "mape": round(100.0 * float(relative.mean()), 3),
@@ -94,7 +100,7 @@ def judge(arguments: argparse.Namespace) -> dict[str, Any]:
             "coverage": float(((answer.low_ms <= truth) & (truth <= answer.high_ms)).mean()),
         }
     setting: dict[str, Any] = {"platform": str(platform), "predictor": arguments.predictor, "seed": arguments.seed, "n_fresh": len(fresh)}
-    setting |= {"unsettled": n_unsettled, "fresh_unsettled": n_fresh_unsettled}
+    setting |= {"n_disturbed": int((~is_calm).sum()), "n_fresh_disturbed": int((~is_fresh_calm).sum())}
     return {**setting, "host": backend.host, "median_ms": float(np.median(truth)), "samples": found}
 
 
@@ -109,8 +115,8 @@ def _draw(n: int, view: Any, seed: int) -> list[ModelGraph]:
     return list(drawn.values())
 
 
-def _measure(backend: Any, graphs: Sequence[ModelGraph], protocol: TimingProtocol) -> tuple[Times, Times, int]:
-    """Return milliseconds, the seconds that each measurement took, and of how many networks no two passes agreed."""
+def _measure(backend: Any, graphs: Sequence[ModelGraph], protocol: TimingProtocol) -> tuple[Times, Times, NDArray[np.bool_]]:
+    """Return milliseconds, the seconds that each measurement took, and which nothing disturbed throughout."""
     ends = [time.perf_counter()]
     with tqdm(total=len(graphs), desc=str(backend.platform), file=sys.stderr, disable=None) as bar:
 
@@ -122,7 +128,7 @@ def _measure(backend: Any, graphs: Sequence[ModelGraph], protocol: TimingProtoco
     good = [answer for answer in answers if isinstance(answer, Measurement)]
     if len(good) < len(answers):
         raise MeasurementError(f"expected every network to be measured, got {len(answers) - len(good)} failures on {backend.platform}")
-    return np.array([answer.latency_ms for answer in good]), np.diff(ends), sum(not answer.facts["is_repeatable"] for answer in good)
+    return np.array([answer.latency_ms for answer in good]), np.diff(ends), np.array(undisturbed(good))
 
 
 def draw(result: dict[str, Any], path: Path) -> None:

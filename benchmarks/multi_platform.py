@@ -39,6 +39,7 @@ from .evaluation import (
     Cells,
     Result,
     average,
+    cross_calibrated,
     digest_of,
     draw,
     joined,
@@ -55,7 +56,6 @@ from .unseen_structure import QUICK_SETTINGS, Settings
 
 METHODS = (OURS, NNLP)
 TESTED, TEST_SEED = 0.2, 0
-HALVES_SEED = 1
 AVERAGE, GTX1660 = "average", "NNLQP's GTX 1660"
 
 IN_DOMAIN = {"n_epochs": 60, "width": 96, "weight_decay": 0.03, "residual_decay": 0.002}
@@ -196,14 +196,9 @@ def _learn(
 
 def recalibrated_coverage(predictor: LatencyPredictor, parts: Sequence[LatencyTable]) -> dict[str, float]:
     """Return by test set the percentage of networks within intervals that were calibrated on the other half of the networks."""
-    halves = [split(table, 0.5, HALVES_SEED) for table in parts]
     held: dict[str, list[NDArray[np.bool_]]] = {}
-    for side in (0, 1):
-        known = predictor.calibrated([pair[side] for pair in halves if len(pair[side])])
-        for tests_on in _by_platform([pair[1 - side] for pair in halves if len(pair[1 - side])]):
-            test = joined(tests_on)
-            answer = known.predict(test.graphs, test.platform, test.batch_size)
-            held.setdefault(_name(tests_on), []).append((answer.low_ms <= test.latency_ms) & (test.latency_ms <= answer.high_ms))
+    for table, answer in zip(parts, cross_calibrated(predictor, parts), strict=True):
+        held.setdefault(_name([table]), []).append((answer.low_ms <= table.latency_ms) & (table.latency_ms <= answer.high_ms))
     return {name: round(100.0 * float(np.concatenate(sides).mean()), 3) for name, sides in held.items()}
 
 

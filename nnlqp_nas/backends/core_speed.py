@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
+
+from ..core import Measurement
 
 SHARED = 1.15
 """Ratio to the quiet time of :func:`spin_ns` from which on a neighbour shares the core's arithmetic units."""
@@ -53,6 +56,19 @@ class CoreSpeed:
         """Take over what another process saw; None tells nothing."""
         if quiet_ns is not None and (self.quiet_ns is None or quiet_ns < self.quiet_ns):
             self.quiet_ns = quiet_ns
+
+
+def undisturbed(measurements: Sequence[Measurement]) -> list[bool]:
+    """Return which measurements of one machine nothing disturbed throughout, as the others tell too.
+
+    Whoever measures first does not know yet how fast the core is when it is quiet: its ``quiet_us`` is above that of later ones.
+    """
+    known = [one.facts.get("quiet_us") for one in measurements]
+    quiet_us = min((one for one in known if one is not None), default=None)
+    return [
+        not one.facts.get("is_disturbed") and (quiet_us is None or (own or quiet_us) <= SHARED * quiet_us)
+        for one, own in zip(measurements, known, strict=True)
+    ]
 
 
 MACHINE = CoreSpeed()

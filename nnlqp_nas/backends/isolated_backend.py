@@ -218,7 +218,7 @@ class IsolatedBackend(MeasurementBackend):
 
     def _run_child(self, task: str, folder: Path, job: dict[str, Any], protocol: TimingProtocol, rewrites: Sequence[str]) -> Any:
         passes: list[Any] = []
-        until_s = None if protocol.patience_s is None else time.monotonic() + protocol.patience_s
+        until_s: float | None = None
 
         def run(name: str, /, **fields: Any) -> Any:
             pass_s = None if until_s is None else (until_s - time.monotonic()) / max(protocol.n_passes - len(passes), 1)
@@ -227,6 +227,8 @@ class IsolatedBackend(MeasurementBackend):
 
         # Where ONNX Runtime itself cannot run the network there is no reference, and the facts tell of no agreement.
         made_once(folder, REFERENCE, lambda: run("refer"))
+        if protocol.patience_s is not None:
+            until_s = time.monotonic() + protocol.patience_s
         pipeline = Pipeline(folder, MODEL, self.artefact if self.compiles else None, rewrites, run)
         while not has_agreement(passes, protocol):
             if passes and until_s is not None and time.monotonic() >= until_s:
@@ -236,7 +238,8 @@ class IsolatedBackend(MeasurementBackend):
                 return answer
             passes.append(answer["times"])
             MACHINE.learn(answer["quiet_ns"])
-        return {**answer, "passes": passes}
+        facts = {**answer["facts"], "quiet_us": None if MACHINE.quiet_ns is None else round(MACHINE.quiet_ns / 1e3, 2)}
+        return {"facts": facts, "passes": passes}
 
     def _convert(self, graph: ModelGraph, batch_size: int, folder: Path) -> ChildFailure | None:
         from ..graphs import write_onnx

@@ -76,14 +76,14 @@ class _Adaptation:
 
     def run(self) -> dict[str, Any]:
         """Measure, or read, and learn; or write what is to be measured."""
-        n_unsettled = 0
+        n_left_out = 0
         if self.settings.table is not None:
             graphs, latency_ms = self._read(Path(self.settings.table))
         elif self._is_measurable():
-            graphs, latency_ms, n_unsettled = self._measure(self._choose())
+            graphs, latency_ms, n_left_out = self._measure(self._choose())
         else:
             return self._write(self._choose())
-        return {**self._learn(graphs, np.array(latency_ms)), "n_unsettled": n_unsettled}
+        return {**self._learn(graphs, np.array(latency_ms)), "n_left_out": n_left_out}
 
     def _choose(self) -> list[Architecture]:
         from ..transfer import DescribingPredictor, describe_graphs, select_support_set
@@ -107,9 +107,13 @@ class _Adaptation:
         return True
 
     def _measure(self, chosen: Sequence[Architecture]) -> tuple[list[ModelGraph], list[float], int]:
-        """Return networks, milliseconds, and of how many no two passes agreed."""
+        """Return networks, milliseconds, and how many further ones were measured that something disturbed throughout.
+
+        Those teach only where too few others are left: their times may be half as long again.
+        """
         from tqdm import tqdm
 
+        from ..backends import undisturbed
         from ..database import open_database
         from ..measurable import available_backend
         from ..oracles import CachedOracle, MeasuredOracle
@@ -124,8 +128,14 @@ class _Adaptation:
         if len(good) < max(LEAST_SAMPLES, len(graphs) // 2):
             reason = next(answer.reason for answer in answers if not isinstance(answer, Measurement))
             raise MeasurementError(f"expected {len(graphs)} networks to be measured on {self.platform}, got {len(good)}: {reason}")
-        n_unsettled = sum(not answer.facts.get("is_repeatable", True) for _, answer in good)
-        return [graph for graph, _ in good], [answer.latency_ms for _, answer in good], n_unsettled
+        calm = [pair for pair, is_calm in zip(good, undisturbed([answer for _, answer in good]), strict=True) if is_calm]
+        if len(calm) < max(LEAST_SAMPLES, len(graphs) // 2):
+            sys.stderr.write(
+                f"nnlqp-nas: warning: {len(good) - len(calm)} of {len(good)} measurements were disturbed throughout, by a neighbour on the "
+                "core or another process; where the error is too large, measure again when it is quiet: database=another.sqlite\n"
+            )
+            calm = good
+        return [graph for graph, _ in calm], [answer.latency_ms for _, answer in calm], len(good) - len(calm)
 
     def _read(self, path: Path) -> tuple[Sequence[ModelGraph], Sequence[float]]:
         from ..datasets.sample_table import SampleTable
@@ -241,17 +251,13 @@ def _print(document: dict[str, Any]) -> None:
             f"  nnlqp-nas adapt platform={platform} table={table}   with the same space\n"
         )
         return
-    if document["n_unsettled"]:
-        sys.stderr.write(
-            f"nnlqp-nas: warning: {document['n_unsettled']} of {document['n_samples']} networks were timed without two passes that agree; "
-            "where the error is too large, leave the machine idle or give each longer: protocol.patience_s=5 database=another.sqlite\n"
-        )
     error = " .. ".join(milliseconds(end) for end in document["mape_interval"])
     rank = " .. ".join(f"{end:.2f}" for end in document["spearman_interval"])
     more = next(key for key in document if key.startswith("mape_with_"))
+    left_out = f" ({document['n_left_out']} more were disturbed while they were measured)" if document["n_left_out"] else ""
     how = "every command uses it from now on" if document["is_default"] else f"use it with --predictor {document['name']}"
     sys.stdout.write(
-        f"{platform} learned from {document['n_samples']} networks; on those held out of five folds:\n"
+        f"{platform} learned from {document['n_samples']} networks{left_out}; on those held out of five folds:\n"
         f"  mean error        {milliseconds(document['mape'])} % (90 % interval {error})\n"
         f"  rank correlation  {document['spearman']:.2f} ({rank})\n"
         f"  ten more samples would probably bring the error to {milliseconds(document[more])} %\n"

@@ -34,7 +34,7 @@ class TimingProtocol:
         n_passes: Least number of passes.
         max_passes: Most passes, where the two fastest do not agree before.
         agreement: Relative difference of the two fastest passes up to which they agree.
-        patience_s: A network is given this many seconds on the core, compilation included: passes share what is left, and none
+        patience_s: The passes of a network are given this many seconds, compilation included: they share what is left, and none
             begins afterwards but the first, agreed or not, as the facts of a measurement tell. None waits for agreement.
         is_realtime: Time the runs above every ordinary process of the machine (SCHED_FIFO), where the system lets us; the
             facts of a measurement tell. For a machine that cannot be left idle, at one thread.

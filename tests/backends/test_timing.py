@@ -1,11 +1,12 @@
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from itertools import count
 
 from nnlqp_nas.backends import host_facts, host_name
-from nnlqp_nas.backends.core_speed import CoreSpeed
+from nnlqp_nas.backends.core_speed import CoreSpeed, undisturbed
 from nnlqp_nas.backends.timing import time_runs, time_undisturbed
-from nnlqp_nas.core import TimingProtocol
+from nnlqp_nas.core import Measurement, Platform, Source, TimingProtocol
 
 _PROTOCOL = TimingProtocol(warmup_s=0.01, min_runs=7, min_time_s=0.02, max_time_s=0.3, steady=10.0)
 
@@ -116,3 +117,23 @@ def test_a_core_is_shared_where_the_same_work_takes_longer_than_at_its_best() ->
     alone.learn(1.0)
     alone.learn(2.0)
     assert alone.quiet_ns == 1.0
+
+
+def test_who_measured_before_the_core_was_ever_seen_quiet_counts_as_disturbed() -> None:
+    def taken(**facts: object) -> Measurement:
+        return Measurement(
+            graph_key="0" * 32,
+            platform=Platform.parse("cpu-torch-fp32"),
+            batch_size=1,
+            latency_ms=1.0,
+            source=Source.MEASURED,
+            n_runs=1,
+            host="here",
+            taken_at=datetime.now(UTC),
+            facts=facts,
+        )
+
+    rows = [taken(quiet_us=50.0), taken(quiet_us=33.0), taken(quiet_us=32.0, is_disturbed=True), taken(quiet_us=None), taken()]
+    assert undisturbed(rows) == [False, True, False, True, True]
+    assert undisturbed([taken()]) == [True]
+    assert undisturbed([]) == []

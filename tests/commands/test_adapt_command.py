@@ -2,18 +2,20 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 
 from nnlqp_nas.checkpoints import ADAPTED, DEFAULT, checkpoint_names, default_name, keep_predictor, load_predictor, own_folder
-from nnlqp_nas.core import Architecture, InvalidSettingError, Platform
+from nnlqp_nas.core import Architecture, InvalidSettingError, Measurement, MeasurementFailure, Platform
 from nnlqp_nas.graphs import graph_cost
 from nnlqp_nas.main import main
 from nnlqp_nas.platform_status import resolve_platform
 from nnlqp_nas.search_spaces.nasbench201 import NasBench201
-from nnlqp_nas.testing import ConstantPredictor
+from nnlqp_nas.testing import ConstantPredictor, InstantBackend
 
 SPACE = NasBench201()
 BOARD = Platform.parse("my-board-own-fp32")
@@ -156,6 +158,32 @@ def test_a_measurable_platform_is_measured(capsys, tmp_path, example_plugins):
     overrides = ["predictor=operator_linear", "platform=cpu-instant-fp32", "n_samples=8", f"database={tmp_path / 'latency.sqlite'}"]
     assert main(["adapt", "--json", *overrides]) == 0
     assert json.loads(capsys.readouterr().out)["n_samples"] == 8
+
+
+class RestlessBackend(InstantBackend):
+    """Says of the first networks that something disturbed them, and times them half as long again."""
+
+    n_disturbed: ClassVar[int]
+
+    def measure(self, *arguments: Any, **options: Any) -> list[Measurement | MeasurementFailure]:
+        answers: list[Any] = super().measure(*arguments, **options)
+        for i in range(self.n_disturbed):
+            answers[i] = replace(answers[i], latency_ms=1.5 * answers[i].latency_ms, interval_ms=None, facts={"is_disturbed": True})
+        return answers
+
+
+@pytest.mark.parametrize(("n_disturbed", "n_learned"), [(4, 8), (9, 12)])
+def test_disturbed_measurements_teach_only_where_too_few_others_are_left(
+    n_disturbed, n_learned, capsys, tmp_path, monkeypatch, example_plugins
+):
+    monkeypatch.setattr(RestlessBackend, "n_disturbed", n_disturbed, raising=False)
+    monkeypatch.setattr("nnlqp_nas.measurable.available_backend", lambda platform: RestlessBackend(platform))
+    overrides = ["predictor=operator_linear", "platform=cpu-instant-fp32", "n_samples=12", f"database={tmp_path / 'latency.sqlite'}"]
+    assert main(["adapt", "--json", *overrides]) == 0
+    said = capsys.readouterr()
+    document = json.loads(said.out)
+    assert (document["n_samples"], document["n_left_out"]) == (n_learned, 12 - n_learned)
+    assert ("9 of 12 measurements were disturbed throughout" in said.err) is (n_learned == 12)
 
 
 def test_the_pretrained_predictor_learns_a_board_that_every_command_then_knows(capsys, tmp_path):
