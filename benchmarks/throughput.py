@@ -143,7 +143,7 @@ def measuring_s(platform: Platform, n: int) -> float:
 def run(platform: Platform, n: int, n_files: int, n_repeats: int, n_measured: int) -> dict[str, Any]:
     """Return all figures, and whether each reaches what is asked for."""
     with tempfile.TemporaryDirectory() as name:
-        oracle = load_oracle(platform, policy="predict", database=Path(name) / "latency.sqlite")
+        oracle = load_oracle(platform, policy="predict", database=Path(name) / "latency.sqlite", predictor="universal")
         runs = {space: SpaceRun(load_space(space), oracle, Path(name)) for space in TARGETS}
         for _ in tqdm(range(n_repeats), desc="repeats", file=sys.stderr, disable=None):
             for one in runs.values():

@@ -75,6 +75,6 @@ class TypicalTimes:
 def _shares(work: GraphWork, rates: Mapping[str, Matrix], common: Matrix) -> Matrix:
     """Return each operator's share of the time, float64, shape (n, operators), by the rates of its variant."""
     variants, is_variant = work.variants
-    of_variant = np.stack([rates.get(variant, common) for variant in variants])
+    of_variant = np.array([rates.get(variant, common) for variant in variants]).reshape(len(variants), *common.shape)
     time = work.counts * (work.work * (is_variant @ of_variant)).sum(1)
     return np.asarray(time / np.maximum(time.sum(1, keepdims=True), np.finfo(float).tiny), dtype=np.float64)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from nnlqp_nas.core import Architecture, GraphView
 from nnlqp_nas.search_spaces.nasbench201 import NasBench201
 from nnlqp_nas.transfer import GraphWork, TypicalTimes
 
@@ -47,3 +48,9 @@ def test_some_of_the_networks_have_the_features_of_all(work: GraphWork, times: T
     rows = np.array([3, 40])
     for name, group in times.features(work.take(rows)).items():
         np.testing.assert_allclose(group.values, times.features(work)[name].values[rows])
+
+
+def test_networks_that_compute_nothing_take_no_time_of_any_operator(times: TypicalTimes) -> None:
+    nothing = GraphWork.of([NasBench201().graph(Architecture("nasbench201", (0, 1, 1, 0, 4, 0)), GraphView.OPTIMISED)])
+    for group in times.features(nothing).values():
+        assert not group.values.any()
