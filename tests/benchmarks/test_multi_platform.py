@@ -6,8 +6,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from benchmarks.evaluation import place_of
-from benchmarks.multi_platform import HALVES_SEED, noise_floors, recalibrated_coverage
+from benchmarks.evaluation import HALVES_SEED, place_of
+from benchmarks.multi_platform import noise_floors, recalibrated_coverage
 from nnlqp_nas.core import LatencyPredictor, LatencyTable, Platform, Prediction
 from nnlqp_nas.search_spaces.nasbench201 import NasBench201
 
