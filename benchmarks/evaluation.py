@@ -235,7 +235,7 @@ def draw(name: str, title: str, summary: Mapping[str, Mapping[str, Result]]) -> 
     """Draw MAPE and Acc(10 %) of every method on every test set as docs/<name>.png."""
     methods = list(summary)
     rows = list(dict.fromkeys(row for of_method in summary.values() for row in of_method))
-    figure = Figure(figsize=(1.2 + 0.85 * len(rows), 6.4), layout="constrained")
+    figure = Figure(figsize=(max(7.0, 1.2 + 0.85 * len(rows)), 6.4), layout="constrained")
     FigureCanvasAgg(figure)
     width = 0.85 / len(methods)
     for axes, metric, label in zip(figure.subplots(2, 1, sharex=True), ("mape", "acc10"), ("MAPE, %", "Acc(10 %), %"), strict=True):

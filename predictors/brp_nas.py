@@ -201,7 +201,8 @@ class BrpNas(LatencyPredictor):
 
 @torch.no_grad()
 def _latency_ms(part: BrpPart, graphs: Sequence[ModelGraph]) -> NDArray[np.float64]:
-    chunks = [part.network(BrpBatch.of(graphs[start : start + N_PREDICTED])) for start in range(0, len(graphs), N_PREDICTED)]
+    n_layers = len(part.network.convolutions)
+    chunks = [part.network(BrpBatch.of(graphs[start : start + N_PREDICTED], n_layers)) for start in range(0, len(graphs), N_PREDICTED)]
     return torch.cat(chunks).double().clamp(min=LEAST_SHARE).numpy() * part.unit_ms
 
 

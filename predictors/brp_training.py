@@ -46,15 +46,16 @@ class BrpTraining(TorchTraining):
         units_ms = np.array([start.parts[self._keys[part]].unit_ms for part in part_of])
         self._part_of = np.array(part_of)
         self._target = np.concatenate([table.latency_ms for table in tables]) / units_ms
-        optimiser = torch.optim.AdamW(self._networks.parameters(), start.settings.learning_rate, weight_decay=WEIGHT_DECAY)
+        optimiser = torch.optim.AdamW(self._networks.parameters(), start.settings.learning_rate, weight_decay=WEIGHT_DECAY, fused=True)
         super().__init__(self._networks, optimiser, len(part_of), start.settings.n_graphs, n_epochs, seed, device)
         self._least, self._n_without_progress = np.inf, 0
 
     def _loss(self, rows: NDArray[np.int64]) -> Tensor:
         total = torch.zeros((), device=self.device)
+        n_layers = self._start.settings.n_layers
         for part in np.unique(self._part_of[rows]):
             own = rows[self._part_of[rows] == part]
-            predicted = self._networks[int(part)](BrpBatch.of([self._graphs[i] for i in own], self.device))
+            predicted = self._networks[int(part)](BrpBatch.of([self._graphs[i] for i in own], n_layers, self.device))
             total = total + (predicted - torch.from_numpy(self._target[own]).float().to(self.device)).abs().sum()
         return total / len(rows)
 

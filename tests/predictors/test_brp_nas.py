@@ -13,6 +13,7 @@ from nnlqp_nas.core import CheckpointError, InvalidSettingError, LatencyPredicto
 from nnlqp_nas.predictors.brp_nas import BrpNas, BrpSettings
 from nnlqp_nas.predictors.brp_network import GLOBAL, N_KINDS, BrpBatch, BrpNetwork
 from nnlqp_nas.predictors.checkpoint import read_checkpoint, write_checkpoint
+from nnlqp_nas.predictors.operator_features import KINDS, kind_of
 from nnlqp_nas.search_spaces.nasbench201 import NasBench201
 from nnlqp_nas.testing import LatencyPredictorContract, TrainingRunContract
 
@@ -53,24 +54,33 @@ def test_the_network_of_the_paper() -> None:
     assert network.price.out_features == 1
 
 
-def test_a_layer_gathers_each_node_and_those_that_read_it(fresh_graphs: list[ModelGraph]) -> None:
-    graphs = fresh_graphs[:3]
-    batch = BrpBatch.of(graphs)
-    start = 0
-    for number, graph in enumerate(graphs):
-        n = len(graph) + 1
-        adjacency = np.eye(n)
+@torch.no_grad()
+def test_the_batch_computes_what_every_node_of_every_network_would(fresh_graphs: list[ModelGraph]) -> None:
+    graphs = [*fresh_graphs[:3], fresh_graphs[0]]
+    torch.manual_seed(0)
+    network = BrpNetwork(16, 4).eval()
+    answers = network(BrpBatch.of(graphs, 4))
+    for graph, answer in zip(graphs, answers, strict=True):
+        adjacency = torch.eye(len(graph) + 1)
         adjacency[0, 1:] = 1
         for node, sources in enumerate(graph.sources):
             for source in sources:
                 adjacency[source + 1, node + 1] += 1
-        own = ((batch.target >= start) & (batch.target < start + n)).numpy()
-        built = np.zeros((n, n))
-        np.add.at(built, (batch.target.numpy()[own] - start, batch.source.numpy()[own] - start), 1)
-        np.testing.assert_array_equal(built, adjacency)
-        assert batch.globals[number] == start
-        assert batch.kinds[start] == GLOBAL
-        start += n
+        kinds = torch.tensor([GLOBAL, *(KINDS.index(kind_of(operator)) for operator in graph.operators)])
+        x = torch.nn.functional.one_hot(kinds, N_KINDS).float()
+        for layer, norm in zip(network.convolutions, network.norms, strict=True):
+            x = torch.relu(norm(layer(adjacency @ x)))
+        assert float(answer) == pytest.approx(float(network.price(x[0])), rel=1e-4)
+
+
+def test_what_gathers_the_same_is_computed_once(fresh_graphs: list[ModelGraph]) -> None:
+    graph = fresh_graphs[0]
+    once, twice = (BrpBatch.of(graphs, 4) for graphs in ([graph], [graph, graph]))
+    assert [part.n_behind for part in once.gatherings] == [part.n_behind for part in twice.gatherings]
+    assert once.gatherings[-1].n_behind == 1
+    assert max(part.n_behind for part in once.gatherings) < len(graph) / 2
+    assert twice.globals.tolist() == [0, 0]
+    assert all(int(part.count.sum()) >= part.n_behind for part in once.gatherings)
 
 
 def test_learns_the_order_of_its_space(brp_nas: BrpNas) -> None:
