@@ -248,7 +248,7 @@ def draw(name: str, title: str, summary: Mapping[str, Mapping[str, Result]]) -> 
         if metric == "mape":
             axes.set_yscale("log")
             axes.set_title(title)
-            axes.legend(ncols=4, fontsize="small")
+            figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize="small")
     path = DOCS / f"{name}.png"
     figure.savefig(path, dpi=110)
     return path

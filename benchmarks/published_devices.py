@@ -39,6 +39,7 @@ BRP = "brp_nas"
 SLOW = (NNLP, BRP)
 QUICK_METHODS = ("kernel_gnn", "flops_linear")
 
+Devices = dict[str, list[Result]]
 Task = tuple[list[LatencyTable], dict[str, LatencyTable]]
 
 
@@ -66,8 +67,12 @@ def main() -> None:
     settings: Settings = QUICK_SETTINGS if arguments.quick else {OURS: IN_DOMAIN, BRP: {"n_epochs": arguments.brp_epochs}}
     cells = Cells(None if arguments.quick else arguments.cells, not arguments.finished)
     sizes = (60, 40) if arguments.quick else (N_TRAIN, N_TEST)
-    by_device, digests = run(names, methods, 1 if arguments.quick else arguments.seeds, cells, settings, sizes)
-    summary = {method: {TITLES[name]: average(list(devices.values())) for name, devices in of.items()} for method, of in by_device.items()}
+    found, digests = run(names, methods, 1 if arguments.quick else arguments.seeds, cells, settings, sizes)
+    summary = {method: {TITLES[name]: over_devices(devices) for name, devices in of.items()} for method, of in found.items()}
+    by_device = {
+        method: {name: {device: over_seeds(results) for device, results in devices.items()} for name, devices in of.items()}
+        for method, of in found.items()
+    }
     result = {
         "data": digests,
         "seeds": list(range(1 if arguments.quick else arguments.seeds)),
@@ -87,9 +92,9 @@ def main() -> None:
 
 def run(
     names: Sequence[str], methods: Sequence[str], n_seeds: int, cells: Cells, settings: Settings, sizes: tuple[int, int]
-) -> tuple[dict[str, dict[str, dict[str, Result]]], dict[str, list[str]]]:
-    """Return the metrics by method, space and device, mean and deviation over seeds, and the digests of the data by space."""
-    found: dict[str, dict[str, dict[str, list[Result]]]] = {}
+) -> tuple[dict[str, dict[str, Devices]], dict[str, list[str]]]:
+    """Return the metrics by method, space and device, one of each seed, and the digests of the data by space."""
+    found: dict[str, dict[str, Devices]] = {}
     digests: dict[str, list[str]] = {}
     for name in names:
         for seed in range(n_seeds):
@@ -104,11 +109,12 @@ def run(
                 for told, devices in (result or {}).items():
                     for device, judged in devices.items() if told != "seconds" else ():
                         found.setdefault(told, {}).setdefault(name, {}).setdefault(device, []).append(judged)
-    summary = {
-        method: {name: {device: over_seeds(results) for device, results in devices.items()} for name, devices in of.items()}
-        for method, of in found.items()
-    }
-    return summary, digests
+    return found, digests
+
+
+def over_devices(devices: Devices) -> Result:
+    """Return the mean over devices of every metric, mean and standard deviation of that over seeds."""
+    return over_seeds([average(of_seed) for of_seed in zip(*devices.values(), strict=True)])
 
 
 def task(name: str, seed: int, sizes: tuple[int, int]) -> Task:

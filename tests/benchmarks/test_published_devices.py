@@ -4,7 +4,7 @@ import pytest
 
 from benchmarks import published_devices
 from benchmarks.evaluation import Cells
-from benchmarks.published_devices import GTX1660, run, task
+from benchmarks.published_devices import GTX1660, over_devices, run, task
 from nnlqp_nas.core import InvalidSettingError
 
 
@@ -19,12 +19,17 @@ def test_each_method_is_trained_once_a_space_and_seed_and_the_slow_ones_on_the_g
     monkeypatch.setattr(published_devices, "task", lambda name, seed, sizes: ([], {}))
     monkeypatch.setattr(published_devices, "learn_and_judge", learn)
     cells = Cells(tmp_path / "cells.jsonl")
-    summary, digests = run(("fbnet", GTX1660), ("flops", "brp_nas"), 2, cells, {}, (10, 5))
+    found, digests = run(("fbnet", GTX1660), ("flops", "brp_nas"), 2, cells, {}, (10, 5))
     assert asked == [("flops", 0), ("flops", 1), ("flops", 0), ("brp_nas", 0), ("flops", 1), ("brp_nas", 1)]
-    assert (summary["flops"]["fbnet"]["a"]["mape"], summary["flops"]["fbnet"]["b"]["mape"]) == (1.5, 5.0)
-    assert list(summary["brp_nas"]) == [GTX1660]
+    assert {device: [result["mape"] for result in results] for device, results in found["flops"]["fbnet"].items()} == {
+        "a": [1.0, 2.0],
+        "b": [5.0, 5.0],
+    }
+    assert list(found["brp_nas"]) == [GTX1660]
+    told = over_devices(found["flops"]["fbnet"])
+    assert (told["mape"], told["mape_std"], told["n_seeds"]) == (3.25, 0.25, 2)
     assert {name: len(of) for name, of in digests.items()} == {"fbnet": 2, GTX1660: 2}
-    assert run(("fbnet", GTX1660), ("flops", "brp_nas"), 2, cells, {}, (10, 5))[0] == summary
+    assert run(("fbnet", GTX1660), ("flops", "brp_nas"), 2, cells, {}, (10, 5))[0] == found
     assert len(asked) == 6
 
 
