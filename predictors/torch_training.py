@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -61,7 +62,7 @@ class TorchTraining(TrainingRun):
         order = np.random.default_rng([self._seed, self._epoch]).permutation(self._n_samples)
         self.network.train()
         total = 0.0
-        with torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []):
+        with torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []), _flushing():
             torch.manual_seed(self._seed * 1_000_003 + self._epoch)
             for start in range(0, len(order), self._n_batch):
                 rows = order[start : start + self._n_batch]
@@ -100,6 +101,20 @@ class TorchTraining(TrainingRun):
         for parameter, moments in self.optimiser.state_dict()["state"].items():
             for name, value in moments.items():
                 yield f"{parameter}.{name}", value
+
+
+@contextmanager
+def _flushing() -> Iterator[None]:
+    """Take numbers below float32's normal range for 0.
+
+    The moments of a weight that has no gradient any more decay into them, and a step on them takes several times as long.
+    """
+    was_flushing = float(torch.tensor(1e-30) * 1e-10) == 0.0
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(was_flushing)
 
 
 def _array(tensor: Tensor) -> NDArray[Any]:
