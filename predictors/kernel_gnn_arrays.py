@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from .kernel_gnn_network import LARGEST_RESIDUAL, KernelGnnNetwork
 
 _Floats = NDArray[np.float32]
-_FEWEST_ROWS = 16
+_FEWEST_ROWS, _FEWEST_COLUMNS = 16, 8
 
 
 class NetworkArrays:
@@ -56,11 +56,13 @@ class NetworkArrays:
 
 def _product(x: _Floats, weights: torch.Tensor) -> _Floats:
     # PyTorch's: a row is the same to the last bit whichever rows stand beside it, so that a price does not depend on the company; but for
-    # products of very few rows, which are computed in another order.
-    n = x.shape[-2]
-    if n < _FEWEST_ROWS:
-        x = np.concatenate([x, np.zeros((*x.shape[:-2], _FEWEST_ROWS - n, x.shape[-1]), dtype=np.float32)], axis=-2)
-    return torch.matmul(torch.from_numpy(x), weights).numpy()[..., :n, :]
+    # products of very few rows, or (on some CPUs) of very few columns, which are computed in another order.
+    n_rows, n_columns = x.shape[-2], weights.shape[-1]
+    if n_rows < _FEWEST_ROWS:
+        x = np.concatenate([x, np.zeros((*x.shape[:-2], _FEWEST_ROWS - n_rows, x.shape[-1]), dtype=np.float32)], axis=-2)
+    if n_columns < _FEWEST_COLUMNS:
+        weights = torch.nn.functional.pad(weights, (0, _FEWEST_COLUMNS - n_columns))
+    return torch.matmul(torch.from_numpy(x), weights).numpy()[..., :n_rows, :n_columns]
 
 
 def _silu(x: _Floats) -> _Floats:

@@ -13,6 +13,7 @@ import torch
 from nnlqp_nas.core import ModelGraph
 from nnlqp_nas.predictors.familiarity import Domains, totals
 from nnlqp_nas.predictors.kernel_gnn import KernelGnn
+from nnlqp_nas.predictors.kernel_gnn_arrays import _product
 from nnlqp_nas.predictors.kernel_gnn_network import ColourBatch
 from nnlqp_nas.predictors.kernel_prices import KernelPrices
 from nnlqp_nas.predictors.neighbourhoods import Neighbourhoods
@@ -112,6 +113,16 @@ def test_rows_are_computed_once_until_there_is_no_room() -> None:
     assert look_up(6, 4) == [60.0, 40.0]
     assert len(memory) == 4
     assert len(pickle.loads(pickle.dumps(memory))) == 0
+
+
+@pytest.mark.parametrize(("n_members", "n_inputs", "n_columns"), [(2, 16, 1), (1, 48, 1), (4, 48, 3), (1, 392, 32), (2, 48, 48)])
+def test_no_bit_of_a_row_depends_on_the_rows_beside_it(n_members: int, n_inputs: int, n_columns: int) -> None:
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(n_members, 300, n_inputs)).astype(np.float32)
+    weights = torch.from_numpy(rng.normal(size=(n_members, n_inputs, n_columns)).astype(np.float32))
+    every = _product(x, weights)
+    for n_rows in range(1, 300, 3):
+        np.testing.assert_array_equal(_product(np.ascontiguousarray(x[:, :n_rows]), weights), every[:, :n_rows])
 
 
 def test_threads_share_a_predictor(kernel_gnn: KernelGnn, fresh_graphs: list[ModelGraph]) -> None:
