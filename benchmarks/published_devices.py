@@ -6,7 +6,7 @@ HELP's, HW-NAS-Bench's and LatBench's columns of NAS-Bench-201, HELP's of FBNet 
 random networks of a space teach, as in BRP-NAS, 500 others test, the same ones on all devices; a seed draws both and the training.
 NNLQP's GTX 1660 labels of NAS-Bench-201 keep the split that came with them. A method is trained once a space, for all of its devices; the
 project's own predictor with the settings for seen families of benchmarks.multi_platform. Noise floors are what isomorphic networks differ
-by: docs/predicting.md. BRP-NAS knows cells alone, one network a device, and takes hours: it is run where it is named, and on the GTX 1660
+by: docs/predicting.md. BRP-NAS knows cells alone, one network a device, and takes an hour: it is run where it is named, and on the GTX 1660
 alone; so is NNLP. Finished parts are kept, and gone on from.
 """
 
