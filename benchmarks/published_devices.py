@@ -67,7 +67,8 @@ def main() -> None:
     settings: Settings = QUICK_SETTINGS if arguments.quick else {OURS: IN_DOMAIN, BRP: {"n_epochs": arguments.brp_epochs}}
     cells = Cells(None if arguments.quick else arguments.cells, not arguments.finished)
     sizes = (60, 40) if arguments.quick else (N_TRAIN, N_TEST)
-    found, digests = run(names, methods, 1 if arguments.quick else arguments.seeds, cells, settings, sizes)
+    n_seeds = 1 if arguments.quick else arguments.seeds
+    found, digests = run(names, methods, n_seeds, cells, settings, sizes)
     summary = {method: {TITLES[name]: over_devices(devices) for name, devices in of.items()} for method, of in found.items()}
     by_device = {
         method: {name: {device: over_seeds(results) for device, results in devices.items()} for name, devices in of.items()}
@@ -75,7 +76,7 @@ def main() -> None:
     }
     result = {
         "data": digests,
-        "seeds": list(range(1 if arguments.quick else arguments.seeds)),
+        "seeds": list(range(n_seeds)),
         "split": f"{sizes[0]} random networks of a space teach, {sizes[1]} others test; {TITLES[GTX1660]}: its own 1,800 and 200",
         "methods": list(summary),
         "settings": settings,

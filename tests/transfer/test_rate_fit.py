@@ -10,10 +10,10 @@ KIN = np.array([0, 0, 0, 1, 2])
 """Groups 0 to 2 are kin; 3 and 4 are alone."""
 
 
-def relative_work(rates: np.ndarray, seen: list[int], n: int = 300, seed: int = 0) -> np.ndarray:
+def relative_work(rates: np.ndarray, seen: list[int], n: int = 300) -> np.ndarray:
     """Work of random networks that hold the groups ``seen`` alone, over their latencies."""
     work = np.zeros((n, *rates.shape))
-    work[:, seen] = np.random.default_rng(seed).lognormal(size=(n, len(seen), rates.shape[1]))
+    work[:, seen] = np.random.default_rng(0).lognormal(size=(n, len(seen), rates.shape[1]))
     return work / (work * rates).sum((1, 2))[:, None, None]
 
 
