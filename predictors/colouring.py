@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnlqp_nas.core import ModelGraph, Operator
+from nnlqp_nas.core.graph_keys import mix
 
 from .subsampling import subsampling
 
@@ -102,7 +103,7 @@ def _distinct_operators(graphs: Sequence[ModelGraph], source: _Ints, target: _In
 
 def names_of(digests: _Hashes, strides: _Ints) -> _Hashes:
     """Return uint64, shape (nodes,): equal where operator and stride of the readers are."""
-    return digests ^ _mix((strides - 1).astype(np.uint64))
+    return digests ^ mix((strides - 1).astype(np.uint64))
 
 
 def edges_of(graphs: Sequence[ModelGraph], sizes: _Ints) -> tuple[_Ints, _Ints]:
@@ -114,18 +115,12 @@ def edges_of(graphs: Sequence[ModelGraph], sizes: _Ints) -> tuple[_Ints, _Ints]:
     return source, target
 
 
-def _mix(value: _Hashes) -> _Hashes:
-    value = (value ^ (value >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    value = (value ^ (value >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return value ^ (value >> np.uint64(31))
-
-
 def signatures(names: _Hashes, source: _Ints, target: _Ints) -> _Hashes:
     """Return uint64, shape (nodes,): equal where a node and its neighbours, read and reading, have equal names."""
-    own = _mix(names)
-    signature = _mix(own)
-    np.add.at(signature, target, _mix(own[source] ^ np.uint64(0x5851F42D4C957F2D)))
-    np.add.at(signature, source, _mix(own[target] ^ np.uint64(0x14057B7EF767814F)))
+    own = mix(names)
+    signature = mix(own)
+    np.add.at(signature, target, mix(own[source] ^ np.uint64(0x5851F42D4C957F2D)))
+    np.add.at(signature, source, mix(own[target] ^ np.uint64(0x14057B7EF767814F)))
     return signature
 
 
