@@ -9,6 +9,7 @@ from itertools import chain
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch_geometric.utils import scatter
 
@@ -17,6 +18,8 @@ from nnlqp_nas.core.graph_keys import mix
 
 from .colouring import edges_of
 from .operator_features import KINDS, kind_of
+
+_Ints = NDArray[np.int64]
 
 GLOBAL = len(KINDS)
 """The kind of the node that reads all others."""
@@ -78,27 +81,44 @@ class BrpBatch:
         target = np.concatenate([read, every, np.repeat(reading_all, sizes)])
         own = np.array([*map(_kind, chain.from_iterable(graph.operators for graph in graphs)), *[GLOBAL] * len(graphs)])
         kinds, places = np.unique(own, return_inverse=True)
-        gatherings, n_before = [], len(kinds)
+        gatherings: list[Gathering] = []
+        n_places = len(kinds)
         for layer in range(n_layers):
             asked = every if layer < n_layers - 1 else reading_all
-            names = np.zeros(len(every), dtype=np.uint64)
-            np.add.at(names, target, mix(places[source].astype(np.uint64) + np.uint64(1)))
-            _, first, behind = np.unique(names[asked], return_index=True, return_inverse=True)
-            place_behind = np.full(len(every), -1)
-            place_behind[asked[first]] = np.arange(len(first))
-            told = place_behind[target] >= 0
-            pairs, count = np.unique(place_behind[target[told]] * n_before + places[source[told]], return_counts=True)
-            gatherings.append(
-                Gathering(
-                    source=torch.from_numpy(pairs % n_before).to(device),
-                    target=torch.from_numpy(pairs // n_before).to(device),
-                    count=torch.from_numpy(count).float()[:, None].to(device),
-                    n_before=n_before,
-                    n_behind=len(first),
-                )
-            )
-            places, n_before = behind, len(first)
+            gathering, places = _gather(places, n_places, asked, source, target, device)
+            gatherings.append(gathering)
+            n_places = gathering.n_behind
         return cls(torch.from_numpy(kinds).to(device), tuple(gatherings), torch.from_numpy(places).to(device))
+
+
+def _gather(
+    places: _Ints, n_before: int, asked: _Ints, source: _Ints, target: _Ints, device: torch.device | str
+) -> tuple[Gathering, _Ints]:
+    """Give the nodes ``asked`` for places, the same one where they gather the same; return what is summed up, and those places.
+
+    Args:
+        places: int64, shape (nodes,), of every node before the convolution.
+        n_before: Number of places there.
+        asked: int64, shape (asked,), nodes.
+        source: int64, shape (edges,), a node is gathered ...
+        target: int64, shape (edges,), ... by this one.
+        device: Where to sum.
+    """
+    names = np.zeros(len(places), dtype=np.uint64)
+    np.add.at(names, target, mix(places[source].astype(np.uint64) + np.uint64(1)))
+    _, first, behind = np.unique(names[asked], return_index=True, return_inverse=True)
+    place_of = np.full(len(places), -1)
+    place_of[asked[first]] = np.arange(len(first))
+    told = place_of[target] >= 0
+    pairs, count = np.unique(place_of[target[told]] * n_before + places[source[told]], return_counts=True)
+    gathering = Gathering(
+        source=torch.from_numpy(pairs % n_before).to(device),
+        target=torch.from_numpy(pairs // n_before).to(device),
+        count=torch.from_numpy(count).float()[:, None].to(device),
+        n_before=n_before,
+        n_behind=len(first),
+    )
+    return gathering, behind
 
 
 class BrpNetwork(nn.Module):
